@@ -1,0 +1,41 @@
+// Everything that a sampling run leaves to the user, with defaults and one check.
+import { checkGuidance, type GuidanceSettings } from "./guidance.ts";
+import { keyOf } from "./philox.ts";
+import { checkSampler, type SamplerOptions } from "./samplers.ts";
+import { checkThresholding, type Thresholding } from "./thresholding.ts";
+
+/** A sampling run: the sampler with its options, thresholding of x0, guidance, and the seed of all randomness. */
+export interface SamplingSettings extends SamplerOptions {
+  thresholding: Thresholding;
+  guidance: GuidanceSettings;
+  /** Whole number in [0, 2^53). */
+  seed: number;
+}
+
+/** Settings as a user writes them: whatever is missing takes its default, also within guidance. */
+export type PartialSettings = Partial<Omit<SamplingSettings, "guidance">> & { guidance?: Partial<GuidanceSettings> };
+
+/** The shipped model's recipe: 40 DDIM steps, x0 clipped to [-1, 1], balanced interleaved guidance of weight 3. */
+export const defaultSettings: SamplingSettings = {
+  sampler: "ddim",
+  steps: 40,
+  thresholding: { kind: "static", range: 1 },
+  guidance: { mode: "interleaved", choice: "periodic", eta: 0.5, gammaP: 3, gammaN: 3 },
+  seed: 0,
+};
+
+/** Fills in the defaults and checks every range that needs no schedule. Throws `argument`. */
+export function samplingSettings(settings: PartialSettings): SamplingSettings {
+  const guidance = withDefaults(defaultSettings.guidance, settings.guidance ?? {});
+  const complete = withDefaults(defaultSettings, { ...settings, guidance });
+  checkSampler(complete);
+  checkThresholding(complete.thresholding);
+  checkGuidance(complete.guidance);
+  keyOf(complete.seed);
+  return complete;
+}
+
+// A property that is present but undefined counts as missing.
+function withDefaults<T extends object>(defaults: T, given: Partial<T>): T {
+  return { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
+}

@@ -1,0 +1,57 @@
+// A kernel as plain data, and the prelude of `const` and `alias` lines that specialises its WGSL file.
+
+/** Element types of tensors. `f16` is stored as packed pairs, so that it works on devices without `shader-f16` too. */
+export type DType = "f32" | "f16" | "u32";
+
+/** How a kernel uses a binding: tensors it reads, the tensor it writes, or a storage texture it writes. */
+export type BindingKind = "read" | "write" | "texture";
+
+/** A compute shader, specialised: everything that decides what is compiled, and nothing else. */
+export interface Kernel {
+  /** `op.variant`, as `explain` prints it. */
+  readonly name: string;
+  /** The WGSL file's text; its entry point is `main`, its bindings are group 0 in the order of `bindings`. */
+  readonly code: string;
+  readonly bindings: readonly BindingKind[];
+  /** WGSL extensions to enable, such as `subgroups`. */
+  readonly enable?: readonly string[];
+  /** Integers become `u32`, booleans `bool`. */
+  readonly constants?: Readonly<Record<string, number | boolean>>;
+  /** Constants of type `f32`. */
+  readonly scalars?: Readonly<Record<string, number>>;
+  /**
+   * Storage of the named operands. For `x: "f16"` the prelude declares `x4` (four channels in memory), `load_x4(x4) -> vec4f`
+   * and `store_x4(vec4f) -> x4`; kernels name their types so and run on either storage.
+   */
+  readonly storage?: Readonly<Record<string, "f32" | "f16">>;
+}
+
+/** The whole shader: extensions, prelude, file. */
+export function assemble(kernel: Kernel): string {
+  const lines = (kernel.enable ?? []).map((extension) => `enable ${extension};`);
+  for (const [name, dtype] of Object.entries(kernel.storage ?? {})) lines.push(...storageLines(name, dtype));
+  for (const [name, value] of Object.entries(kernel.constants ?? {}))
+    lines.push(typeof value === "boolean" ? `const ${name} = ${value};` : `const ${name} = ${value}u;`);
+  for (const [name, value] of Object.entries(kernel.scalars ?? {})) lines.push(`const ${name} = f32(${value});`);
+  return `${lines.join("\n")}\n${kernel.code}`;
+}
+
+// Packed halves rather than `vec4<f16>`: the same bytes, and the conversions are core WGSL on every device.
+function storageLines(name: string, dtype: "f32" | "f16"): string[] {
+  return dtype === "f32"
+    ? [
+        `alias ${name}4 = vec4f;`,
+        `fn load_${name}4(v: vec4f) -> vec4f { return v; }`,
+        `fn store_${name}4(v: vec4f) -> vec4f { return v; }`,
+      ]
+    : [
+        `alias ${name}4 = vec2u;`,
+        `fn load_${name}4(v: vec2u) -> vec4f { return vec4f(unpack2x16float(v.x), unpack2x16float(v.y)); }`,
+        `fn store_${name}4(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }`,
+      ];
+}
+
+/** Bytes of one element in memory. */
+export function bytesOf(dtype: DType): number {
+  return dtype === "f16" ? 2 : 4;
+}

@@ -1,0 +1,173 @@
+// Linear layer: y = act(x w + b) + residual.
+import activation from "../../kernels/activation.wgsl";
+import epilogue from "../../kernels/linear.epilogue.wgsl";
+import fewRows from "../../kernels/linear.few_rows.wgsl";
+import register from "../../kernels/linear.register.wgsl";
+import simple from "../../kernels/linear.simple.wgsl";
+import subgroup from "../../kernels/linear.subgroup.wgsl";
+import tiled from "../../kernels/linear.tiled.wgsl";
+import { type Activation, activate, activationCode } from "./activation.ts";
+import {
+  expectShape,
+  grid1d,
+  type Launch,
+  type Op,
+  type Operands,
+  required,
+  shapeError,
+  sizeOf,
+  storageOf,
+  type TensorType,
+  type Variant,
+} from "./op.ts";
+
+/** Attributes of `linear`. */
+export interface LinearAttributes {
+  readonly activation?: Activation;
+  /** Storage of the result; the input's when absent. */
+  readonly dtype?: "f32" | "f16";
+}
+
+type LinearVariant = Variant<LinearAttributes>;
+
+/** Inputs: x [..., K], w [K, N], b [N] or null, residual [..., N] or null. Output: [..., N]. */
+export const linear: Op<LinearAttributes> = {
+  name: "linear",
+
+  infer(inputs, { dtype }) {
+    const x = required("linear", "x", inputs, 0);
+    const w = required("linear", "w", inputs, 1);
+    const k = x.shape.at(-1)!;
+    if (w.shape.length !== 2 || w.shape[0] !== k) throw shapeError("linear", "w", `[${k}, N]`, w.shape);
+    const shape = [...x.shape.slice(0, -1), w.shape[1]!];
+    expectShape("linear", "b", inputs[2], [w.shape[1]!]);
+    expectShape("linear", "residual", inputs[3], shape);
+    return { shape, dtype: dtype ?? x.dtype };
+  },
+
+  reference([x, w, b, residual], output, { activation = "none" }) {
+    const [k, n] = w!.shape as [number, number];
+    const y = new Float64Array(sizeOf(output));
+    for (let row = 0; row < y.length / n; row++)
+      for (let column = 0; column < n; column++) {
+        let sum = b ? b.data[column]! : 0;
+        for (let i = 0; i < k; i++) sum += x!.data[row * k + i]! * w!.data[i * n + column]!;
+        y[row * n + column] = activate(sum, activation) + (residual ? residual.data[row * n + column]! : 0);
+      }
+    return y;
+  },
+
+  flops: (inputs, output) => 2 * sizeOf(output) * inputs[1]!.shape[0]!,
+
+  variants: [
+    { name: "linear.few_rows", suits: "any", unfit: unfitFewRows, launch: launchFewRows },
+    { name: "linear.subgroup", suits: "software", unfit: unfitSubgroup, launch: launchSubgroup },
+    { name: "linear.register", suits: "software", unfit: unfitVec4, launch: launchRegister },
+    { name: "linear.tiled", suits: "hardware", unfit: unfitVec4, launch: launchTiled },
+    { name: "linear.simple", suits: "any", unfit: unfitSimple, launch: launchSimple },
+  ] satisfies LinearVariant[],
+};
+
+function unfitVec4(_: unknown, inputs: Operands, output: TensorType): string | undefined {
+  const [k, n] = inputs[1]!.shape as [number, number];
+  if (k % 4 || n % 4) return `K ${k} and N ${n} are not both multiples of 4`;
+  return output.dtype === "u32" ? "integers" : undefined;
+}
+
+function unfitFewRows(traits: unknown, inputs: Operands, output: TensorType): string | undefined {
+  const rows = rowsOf(output);
+  return rows > 4 ? `${rows} rows, more than 4` : unfitVec4(traits, inputs, output);
+}
+
+function unfitSubgroup(
+  traits: Parameters<NonNullable<LinearVariant["unfit"]>>[0],
+  inputs: Operands,
+  output: TensorType,
+): string | undefined {
+  if (traits.subgroupSize !== 4 && traits.subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
+  return unfitVec4(traits, inputs, output);
+}
+
+function unfitSimple(_: unknown, inputs: Operands, output: TensorType): string | undefined {
+  return [...inputs, output].some((type) => type?.dtype === "f16") ? "f16 storage" : undefined;
+}
+
+const rowsOf = (output: TensorType) => sizeOf(output) / output.shape.at(-1)!;
+
+function specialise(
+  name: string,
+  code: string,
+  inputs: Operands,
+  output: TensorType,
+  attributes: LinearAttributes,
+): Launch["kernel"] {
+  const [x, w, b, r] = inputs;
+  const [k, n] = w!.shape as [number, number];
+  return {
+    name,
+    code: activation + epilogue + code,
+    bindings: ["read", "read", "read", "read", "write"],
+    storage: { x: storageOf(x), w: storageOf(w), r: storageOf(r), y: storageOf(output) },
+    constants: {
+      K4: k / 4,
+      N4: n / 4,
+      HAS_BIAS: Boolean(b),
+      HAS_RESIDUAL: Boolean(r),
+      ACTIVATION: activationCode(attributes.activation),
+    },
+  };
+}
+
+function launchRegister(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
+  return {
+    kernel: specialise("linear.register", register, inputs, output, attributes),
+    workgroups: [Math.ceil(rowsOf(output) / 32), Math.ceil(output.shape.at(-1)! / 8), 1],
+  };
+}
+
+function launchSubgroup(
+  inputs: Operands,
+  output: TensorType,
+  attributes: LinearAttributes,
+  { subgroupSize }: { subgroupSize: number },
+): Launch {
+  const kernel = specialise("linear.subgroup", subgroup, inputs, output, attributes);
+  return {
+    kernel: { ...kernel, enable: ["subgroups"], constants: { ...kernel.constants, LANES: subgroupSize } },
+    workgroups: [Math.ceil(rowsOf(output) / 32), Math.ceil(output.shape.at(-1)! / (2 * subgroupSize)), 1],
+  };
+}
+
+function launchTiled(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
+  return {
+    kernel: specialise("linear.tiled", tiled, inputs, output, attributes),
+    workgroups: [Math.ceil(rowsOf(output) / 64), Math.ceil(output.shape.at(-1)! / 64), 1],
+  };
+}
+
+function launchFewRows(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
+  const kernel = specialise("linear.few_rows", fewRows, inputs, output, attributes);
+  return {
+    kernel: { ...kernel, constants: { ...kernel.constants, ROWS: rowsOf(output) } },
+    workgroups: [Math.ceil(output.shape.at(-1)! / 4 / 8), 1, 1],
+  };
+}
+
+function launchSimple(inputs: Operands, output: TensorType, { activation }: LinearAttributes): Launch {
+  const [k, n] = inputs[1]!.shape as [number, number];
+  return {
+    kernel: {
+      name: "linear.simple",
+      code: simple,
+      bindings: ["read", "read", "read", "read", "write"],
+      constants: {
+        K: k,
+        N: n,
+        HAS_BIAS: Boolean(inputs[2]),
+        HAS_RESIDUAL: Boolean(inputs[3]),
+        ACTIVATION: activationCode(activation),
+      },
+    },
+    workgroups: grid1d(sizeOf(output), 64),
+  };
+}

@@ -1,0 +1,35 @@
+// The device that tests run on: Dawn in Node (SwiftShader from npm unless REIMAGEN_ADAPTER says otherwise), the page's own in a browser.
+import { adoptGpu, type Gpu, requestGpu } from "../src/gpu/gpu.ts";
+
+export const inNode = typeof process !== "undefined" && Boolean(process.versions?.node);
+
+let opened: Promise<Gpu> | undefined;
+
+/** One device for the whole test file. */
+export function testGpu(): Promise<Gpu> {
+  opened ??= open();
+  return opened;
+}
+
+// Node runs without robust access, so that a stray index shows as a wrong result there; browsers always clamp.
+async function open(): Promise<Gpu> {
+  if (!inNode) {
+    const adapter = await navigator.gpu.requestAdapter();
+    return requestGpu(adapter!);
+  }
+  const dawnFile = "../src/node/dawn.ts";
+  const { openDawn } = (await import(/* @vite-ignore */ dawnFile)) as typeof import("../src/node/dawn.ts");
+  const choice = (process.env.REIMAGEN_ADAPTER ?? "software") as "software" | "gpu" | "auto";
+  const dawn = await openDawn(choice);
+  const gpu = await requestGpu(dawn.adapter);
+  keepAlive.push(dawn);
+  return gpu;
+}
+
+// Dawn's devices do not keep their instance alive.
+const keepAlive: unknown[] = [];
+
+/** A second holder of the same device, as an app that hands its device over would make. */
+export async function adoptedGpu(): Promise<Gpu> {
+  return adoptGpu((await testGpu()).device);
+}
