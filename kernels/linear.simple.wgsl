@@ -7,12 +7,6 @@
 @group(0) @binding(3) var<storage, read> r: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-fn activate(v: f32) -> f32 {
-  if (ACTIVATION == 1u) { return v / (1.0 + exp(-v)); }
-  if (ACTIVATION == 2u) { return 0.5 * v * (1.0 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), -15.0, 15.0))); }
-  return v;
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.x + id.y * groups.x * 64u;
@@ -22,7 +16,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   var sum = 0.0;
   for (var k = 0u; k < K; k++) { sum += x[row * K + k] * w[k * N + column]; }
   if (HAS_BIAS) { sum += b[column]; }
-  sum = activate(sum);
+  sum = activate(vec4f(sum)).x;
   if (HAS_RESIDUAL) { sum += r[index]; }
   y[index] = sum;
 }

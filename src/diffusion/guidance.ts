@@ -8,6 +8,7 @@ const choices = ["random", "periodic"] as const;
 /**
  * interleaved: each step is text-enhanced or neighbor-enhanced (Chen et al. 2022, section 3.3); text-only and
  * neighbor-only: every step is the one or the other; entangled: text and neighbors against neither; none: no guidance.
+ * A request without neighbors wants text-only: a neighbor-enhanced step would weigh two equal evaluations.
  */
 export type GuidanceMode = (typeof modes)[number];
 

@@ -13,6 +13,8 @@ export interface PngContents {
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 // Length, type and checksum, around the data of every chunk.
 const chunkOverhead = 12;
+const headerLength = 13;
+const headerEnd = signature.length + chunkOverhead + headerLength;
 const latin1Text = /^[\n\x20-\x7e\xa0-\xff]*$/;
 
 /**
@@ -30,10 +32,10 @@ export function encodePng(picture: Picture, text: Readonly<Record<string, string
   const chunks = Object.entries(text).map(([keyword, value]) => textChunk(keyword, value));
   const added = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
   const file = new Uint8Array(encoded.length + added);
-  // The text goes before IEND, which is always the last chunk and empty.
-  let offset = encoded.length - chunkOverhead;
-  file.set(encoded.subarray(0, offset));
-  file.set(encoded.subarray(offset), file.length - chunkOverhead);
+  // Before the pixels: readers that want the text alone need not go through them.
+  let offset = headerEnd;
+  file.set(encoded.subarray(0, headerEnd));
+  file.set(encoded.subarray(headerEnd), headerEnd + added);
   for (const chunk of chunks) {
     file.set(chunk, offset);
     offset += chunk.length;
@@ -81,7 +83,7 @@ function readChunks(name: string, bytes: Uint8Array): Chunk[] {
 }
 
 function checkFormat(name: string, [first, ...others]: Chunk[]): void {
-  if (first.type !== "IHDR" || first.data.length !== 13) {
+  if (first.type !== "IHDR" || first.data.length !== headerLength) {
     throw new ReimagenError("picture", `${name}: the PNG file does not begin with a header chunk`);
   }
   const header = new DataView(first.data.buffer, first.data.byteOffset);

@@ -206,7 +206,10 @@ function parseTensor(file: string, name: string, entry: unknown, dataLength: num
   const expected = shape.reduce((product, side) => product * side, bytesPerElement[known]);
   if (!Number.isSafeInteger(expected)) throw invalid(file, `tensor "${name}" is impossibly large: [${shape}]`);
   if (end - begin !== expected) {
-    throw invalid(file, `tensor "${name}" of ${dtype} [${shape}] takes ${expected} bytes, and ${end - begin} are there`);
+    throw invalid(
+      file,
+      `tensor "${name}" of ${dtype} [${shape}] takes ${expected} bytes, and ${end - begin} are there`,
+    );
   }
   return { name, dtype: known, shape, begin, end };
 }

@@ -22,9 +22,15 @@ export interface Tokenizer {
   tokenize(text: string, maxLength: number): TokenizedText;
 }
 
+interface Word {
+  text: string;
+  /** Where it begins in the lower-cased text. */
+  begin: number;
+}
+
 interface Piece {
   id: number;
-  // In the lower-cased text.
+  /** Where it begins in the lower-cased text. */
   begin: number;
 }
 
@@ -54,22 +60,22 @@ export function readTokenizer(name: string, json: string): Tokenizer {
       throw new ReimagenError("argument", `at least 1 token is needed for the end of a text, and ${maxLength} came`);
     }
     const { lower, origin } = lowerCase(text);
-    const words = splitWords(lower, separator);
-    const pieces = words.flatMap((word) => wordPieces(model, word.text, word.begin));
+    const words = splitWords(lower, separator).map((word) => ({ ...word, pieces: wordPieces(model, word) }));
+    const pieces = words.flatMap((word) => word.pieces);
     const kept = pieces.slice(0, maxLength - 1);
     const ids = new Int32Array(maxLength);
-    ids.set([...kept.map((piece) => piece.id), endId]);
+    ids.set([...kept.map(({ id }) => id), endId]);
     const firstCut = pieces.at(maxLength - 1);
     const cut = firstCut && text.slice(origin[firstCut.begin]).trim();
     const covered = new Uint8Array(text.length);
-    for (const { text: word, begin } of words) {
-      if (wordPieces(model, word, begin)[0].id === model.unknownId) continue;
-      covered.fill(1, origin[begin], origin[begin + word.length]);
+    for (const { text: word, begin, pieces } of words) {
+      if (pieces[0].id !== model.unknownId) covered.fill(1, origin[begin], origin[begin + word.length]);
     }
     return { ids, length: kept.length + 1, cut, unknown: lostWords(text, covered) };
   }
 
-  return { vocabularySize: Math.max(...model.vocabulary.values()) + 1, tokenize };
+  const vocabularySize = [...model.vocabulary.values()].reduce((greatest, id) => Math.max(greatest, id), 0) + 1;
+  return { vocabularySize, tokenize };
 }
 
 function parseFile(name: string, json: string): Record<string, unknown> {
@@ -156,8 +162,8 @@ function lowerCase(text: string): { lower: string; origin: number[] } {
   return { lower, origin };
 }
 
-function splitWords(text: string, separator: RegExp): { text: string; begin: number }[] {
-  const words: { text: string; begin: number }[] = [];
+function splitWords(text: string, separator: RegExp): Word[] {
+  const words: Word[] = [];
   let begin = 0;
   for (const match of [...text.matchAll(separator), undefined]) {
     const end = match?.index ?? text.length;
@@ -167,7 +173,8 @@ function splitWords(text: string, separator: RegExp): { text: string; begin: num
   return words;
 }
 
-function wordPieces({ vocabulary, unknownId, prefix, longestWord }: WordPiece, word: string, begin: number): Piece[] {
+function wordPieces(model: WordPiece, { text: word, begin }: Word): Piece[] {
+  const { vocabulary, unknownId, prefix, longestWord } = model;
   const unknown = [{ id: unknownId, begin }];
   if ([...word].length > longestWord) return unknown;
   const pieces: Piece[] = [];
@@ -185,10 +192,13 @@ function wordPieces({ vocabulary, unknownId, prefix, longestWord }: WordPiece, w
   return pieces;
 }
 
-// Punctuation and space may vanish unnoticed; letters, digits, marks, and symbols such as emoji may not.
+// Words, and symbols such as emoji with what modifies them: their loss is told; punctuation and space may vanish unnoticed.
+const meaningful =
+  /[\p{L}\p{N}\p{M}]+|[\p{So}\p{Emoji_Presentation}](?:[\p{So}\p{Sk}\p{Emoji_Presentation}]|\u200d|\ufe0f)*/gu;
+
 function lostWords(text: string, covered: Uint8Array): string[] {
   const lost = new Set<string>();
-  for (const { 0: run, index } of text.matchAll(/[\p{L}\p{N}\p{M}]+|[\p{So}\p{Sk}\p{Emoji_Presentation}\p{Cf}\p{Mn}]+/gu)) {
+  for (const { 0: run, index } of text.matchAll(meaningful)) {
     if (covered.subarray(index, index + run.length).includes(0)) lost.add(run);
   }
   return [...lost];

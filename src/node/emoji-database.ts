@@ -13,11 +13,14 @@ export async function openDatabase(folder: string): Promise<NeighborDatabase> {
   try {
     json = await readFile(path, "utf8");
   } catch (cause) {
-    throw new ReimagenError("database", `${folder} is not a neighbour database: database.json cannot be read`, { cause });
+    throw new ReimagenError("database", `${folder} is not a neighbour database: database.json cannot be read`, {
+      cause,
+    });
   }
   const database = createDatabase(path, json, (sheet) => readPicture(join(folder, sheet)));
   for (const sheet of database.sheets) {
-    if (basename(sheet) !== sheet) throw new ReimagenError("database", `${path}: the sheet "${sheet}" is not a file name`);
+    if (basename(sheet) !== sheet)
+      throw new ReimagenError("database", `${path}: the sheet "${sheet}" is not a file name`);
     await access(join(folder, sheet)).catch((cause: unknown) => {
       throw new ReimagenError("database", `${path}: its sheet ${sheet} is missing`, { cause });
     });

@@ -153,19 +153,19 @@ function launchFewRows(inputs: Operands, output: TensorType, attributes: LinearA
   };
 }
 
-function launchSimple(inputs: Operands, output: TensorType, { activation }: LinearAttributes): Launch {
+function launchSimple(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
   const [k, n] = inputs[1]!.shape as [number, number];
   return {
     kernel: {
       name: "linear.simple",
-      code: simple,
+      code: activation + simple,
       bindings: ["read", "read", "read", "read", "write"],
       constants: {
         K: k,
         N: n,
         HAS_BIAS: Boolean(inputs[2]),
         HAS_RESIDUAL: Boolean(inputs[3]),
-        ACTIVATION: activationCode(activation),
+        ACTIVATION: activationCode(attributes.activation),
       },
     },
     workgroups: grid1d(sizeOf(output), 64),

@@ -71,7 +71,10 @@ export function createDatabase(name: string, json: string, decodeSheet: SheetDec
 
   function search(prompt: string, { k, exclude }: NeighborSearch): Neighbor[] {
     if (!Number.isInteger(k) || k < 0 || k > entries.length) {
-      throw new ReimagenError("argument", `${name} can find 0 to ${entries.length} neighbours, and ${k} were asked for`);
+      throw new ReimagenError(
+        "argument",
+        `${name} can find 0 to ${entries.length} neighbours, and ${k} were asked for`,
+      );
     }
     const excluded = exclude && ((id: number) => exclude(entries[id]));
     const hits = bm25.search(promptTerms(prompt, names), entries.length, excluded);
@@ -144,7 +147,20 @@ function readEntries(name: string, json: string): { entries: NeighborEntry[]; sh
       const x = (tile % columns) * size;
       const y = Math.floor(tile / columns) * size;
       const caption = `${entity} emoji`;
-      entries.push({ id: entries.length, entity, caption, tags, style, family, group, heldOut, sheet: file, x, y, size });
+      entries.push({
+        id: entries.length,
+        entity,
+        caption,
+        tags,
+        style,
+        family,
+        group,
+        heldOut,
+        sheet: file,
+        x,
+        y,
+        size,
+      });
     });
   }
   return { entries, sheets: sheets.map(({ file }) => file) };

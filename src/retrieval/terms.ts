@@ -4,13 +4,15 @@
 export type EntityNames = ReadonlyMap<string, readonly string[]>;
 
 // Words that say nothing about what is drawn.
-const stopWords = new Set("a an the and or of to is it its with some this that s t".split(" "));
+const stopWords = new Set(foldedWords("a an the or of to is it its some this that s t"));
 // Words after which a prompt speaks of where its subject is, or of what else is there.
 const prepositions = new Set(
-  "above against among and around at before behind below beneath beside between by in inside near next on outside over under with".split(
-    " ",
+  foldedWords(
+    "above against among and around at before behind below beneath beside between by in inside near next on outside over under with",
   ),
 );
+// In words; the longest in the shipped database has 8.
+const longestName = 16;
 
 /** The text's words, lower-case without accents, plurals folded: "Two Foxes" -> ["two", "fox"]. */
 export function foldedWords(text: string): string[] {
@@ -36,33 +38,39 @@ export function entityNames(entities: Iterable<string>): EntityNames {
 }
 
 /**
- * The terms of a prompt. Those of its subject come twice, and with it the name of the entity if it is one, so that
- * "a moose in front of a mountain" finds the moose: the subject reaches to the end of the first entity named ("guide dog", not "dog";
- * of names in a row the last, as in "chicken sandwich"), or else to the first preposition.
+ * The terms of a prompt; those of its subject come twice, so that "a moose in front of a mountain" finds the moose. The subject is
+ * the first entity named, and its whole name is a term too ("guide dog" rather than "dog"; of names in a row the last, as in
+ * "chicken sandwich"); where none is named, it is all before the first preposition.
  */
 export function promptTerms(prompt: string, names: EntityNames): string[] {
   const words = foldedWords(prompt);
-  const { end, name } = findSubject(words, names);
-  const subject = words.slice(0, end).filter(isContent);
-  const whole = name ? [nameTerm(name), nameTerm(name)] : [];
-  return [...subject, ...subject, ...whole, ...words.slice(end).filter(isContent)];
+  const { begin, end, name } = findSubject(words, names);
+  const content = words.filter(isContent);
+  const subject = words.slice(begin, end).filter(isContent);
+  return name ? [...content, ...subject, nameTerm(name), nameTerm(name)] : [...content, ...subject];
 }
 
-function findSubject(words: readonly string[], names: EntityNames): { end: number; name?: readonly string[] } {
-  let name: readonly string[] | undefined;
+interface Subject {
+  begin: number;
+  end: number;
+  name?: readonly string[];
+}
+
+function findSubject(words: readonly string[], names: EntityNames): Subject {
+  let named: Subject | undefined;
   let at = 0;
   while (at < words.length) {
-    const found = longestNameAt(words, at, names);
-    if (found) {
-      name = found;
-      at += found.length;
-    } else if (name || prepositions.has(words[at])) {
+    const name = longestNameAt(words, at, names);
+    if (name) {
+      named = { begin: at, end: at + name.length, name };
+      at += name.length;
+    } else if (named || prepositions.has(words[at])) {
       break;
     } else {
       at++;
     }
   }
-  return { end: at, name };
+  return named ?? { begin: 0, end: at };
 }
 
 function longestNameAt(words: readonly string[], at: number, names: EntityNames): readonly string[] | undefined {
@@ -72,8 +80,6 @@ function longestNameAt(words: readonly string[], at: number, names: EntityNames)
   }
   return undefined;
 }
-
-const longestName = 8;
 
 // Cannot meet a word: words hold no spaces or signs.
 function nameTerm(words: readonly string[]): string {

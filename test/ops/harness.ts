@@ -139,7 +139,12 @@ export async function execute(
   });
   const bytes = encode(new Float64Array(sizeOf(output)), output).byteLength;
   const target = gpu.allocate("output", bytes, usage);
-  const entries = [...buffers.map((b) => b ?? { buffer: gpu.absent, size: 16 }), { buffer: target, size: bytes }];
+  // A kernel may have more operands than this use of it: what is missing is bound to a dummy.
+  const operands = Array.from(
+    { length: kernel.bindings.length - 1 },
+    (_, i) => buffers[i] ?? { buffer: gpu.absent, size: 16 },
+  );
+  const entries = [...operands, { buffer: target, size: bytes }];
   const group = gpu.device.createBindGroup({
     layout,
     entries: entries.map(({ buffer, size }, binding) => ({ binding, resource: { buffer, size: Math.max(4, size) } })),

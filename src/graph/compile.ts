@@ -1,0 +1,69 @@
+// From a built graph to a plan: prune, fuse, hoist, choose, place. Pure data, so that it can be explained without running.
+import type { DeviceTraits } from "../gpu/gpu.ts";
+import { type Choice, choose } from "./choose.ts";
+import { fuse } from "./fuse.ts";
+import { type Graph, keptValues, type Node, type Stage, stages, type Value } from "./graph.ts";
+import { hoist } from "./hoist.ts";
+import { bytesOfType, type MemoryPlan, planMemory } from "./plan.ts";
+import { prune } from "./prune.ts";
+
+/** One dispatch of the plan. */
+export interface PlannedNode {
+  readonly node: Node;
+  readonly choice: Choice;
+}
+
+/** What runs at each stage, by which kernels, in which memory. */
+export interface Plan {
+  readonly graph: Graph;
+  readonly schedule: Readonly<Record<Stage, readonly PlannedNode[]>>;
+  readonly memory: Readonly<Record<Stage, MemoryPlan>>;
+  /** Values with a buffer of their own: inputs, constants, and results that a later stage or the caller reads. */
+  readonly persistent: readonly Value[];
+}
+
+/** Runs all passes. Throws `kernel` when some node has no kernel on this device. */
+export function compileGraph(built: Graph, traits: DeviceTraits): Plan {
+  const graph = fuse(prune(built));
+  const nodes = hoist(graph);
+  const persistent = persistentValues(graph, nodes);
+  const own = new Set(persistent);
+  const alignment = traits.limits.minStorageBufferOffsetAlignment;
+  const each = <T>(make: (stage: Stage) => T) =>
+    Object.fromEntries(stages.map((s) => [s, make(s)])) as Record<Stage, T>;
+  return {
+    graph,
+    schedule: each((stage) => nodes[stage].map((node) => ({ node, choice: choose(node, traits) }))),
+    memory: each((stage) => planMemory(nodes[stage], own, alignment)),
+    persistent,
+  };
+}
+
+/** Bytes of intermediate memory: stages never overlap, so they share the arenas. */
+export function arenaSizes(plan: Plan): number[] {
+  const sizes: number[] = [];
+  for (const stage of stages)
+    plan.memory[stage].arenas.forEach((bytes, i) => {
+      sizes[i] = Math.max(sizes[i] ?? 0, bytes);
+    });
+  return sizes;
+}
+
+/** Bytes of the values that have buffers of their own, weights not counted. */
+export function persistentBytes(plan: Plan): number {
+  return plan.persistent.reduce((sum, value) => sum + bytesOfType(value.type), 0);
+}
+
+function persistentValues(graph: Graph, nodes: Readonly<Record<Stage, readonly Node[]>>): Value[] {
+  const found = new Set<Value>(graph.states.map(({ input }) => input));
+  const home = new Map<Value, Stage>();
+  for (const stage of stages) for (const node of nodes[stage]) home.set(node.output, stage);
+  for (const stage of stages)
+    for (const node of nodes[stage])
+      for (const value of node.inputs) {
+        if (!value || value.source.kind === "weight") continue;
+        if (value.source.kind !== "node" || home.get(value) !== stage) found.add(value);
+      }
+  for (const value of keptValues(graph)) found.add(value);
+  return [...found];
+}

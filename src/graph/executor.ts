@@ -1,0 +1,227 @@
+// Runs a plan: buffers and bind groups are made once, then each stage is replayed as one compute pass in one submit.
+import { ReimagenError } from "../errors.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { float16ToFloat32 } from "../io/float16.ts";
+import { showShape, sizeOf } from "../ops/op.ts";
+import { arenaSizes, type Plan, type PlannedNode } from "./compile.ts";
+import { type Stage, stages, type Value } from "./graph.ts";
+import { bytesOfType } from "./plan.ts";
+
+/** A range of a buffer that holds a tensor. */
+export interface BufferRange {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** What a caller may write into an input. */
+export type TensorData = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+interface Dispatch {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number, number];
+}
+
+/** Options of `createExecutor`. */
+export interface ExecutorOptions {
+  /** Called as pipelines become ready. */
+  readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Buffer of each weight, by `weightKey`. */
+export type WeightBuffers = ReadonlyMap<string, GPUBuffer>;
+
+/** Compiles the plan's pipelines in parallel, allocates its memory and runs its load stage. */
+export async function createExecutor(
+  gpu: Gpu,
+  plan: Plan,
+  weights: WeightBuffers,
+  options: ExecutorOptions = {},
+): Promise<Executor> {
+  const dispatches = stages.flatMap((stage) => plan.schedule[stage]);
+  let done = 0;
+  const compiled = await Promise.all(
+    dispatches.map(async (planned) => {
+      const kernel = await gpu.compile(planned.choice.launch.kernel);
+      options.onProgress?.(++done, dispatches.length);
+      return [planned, kernel] as const;
+    }),
+  );
+  if (options.signal?.aborted) throw new ReimagenError("aborted", "preparing the plan was aborted");
+  const executor = new Executor(gpu, plan, weights, new Map(compiled));
+  executor.run("load");
+  return executor;
+}
+
+/** A plan on a device, ready to be replayed. */
+export class Executor {
+  readonly #gpu: Gpu;
+  readonly #owned: GPUBuffer[] = [];
+  readonly #ranges = new Map<Value, BufferRange>();
+  readonly #inputs = new Map<string, Value>();
+  readonly #dispatches: Record<Stage, Dispatch[]>;
+  readonly #states: { from: BufferRange; to: BufferRange }[];
+
+  constructor(
+    gpu: Gpu,
+    readonly plan: Plan,
+    weights: WeightBuffers,
+    compiled: ReadonlyMap<PlannedNode, { pipeline: GPUComputePipeline; layout: GPUBindGroupLayout }>,
+  ) {
+    this.#gpu = gpu;
+    try {
+      this.#allocate(weights);
+      // A tensor without elements (no neighbours) takes no dispatch.
+      const build = (stage: Stage) =>
+        plan.schedule[stage]
+          .filter(({ node }) => sizeOf(node.output.type) > 0)
+          .map((planned) => this.#dispatch(planned, compiled.get(planned)!));
+      this.#dispatches = { load: build("load"), request: build("request"), step: build("step") };
+      this.#states = plan.graph.states.map(({ input, next }) => ({ from: this.#range(next), to: this.#range(input) }));
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** Writes an input by name. Throws `shape` when the length is wrong, `argument` when there is no such input in the plan. */
+  write(name: string, data: TensorData): void {
+    const value = this.#inputs.get(name);
+    if (!value)
+      throw new ReimagenError(
+        "argument",
+        `the graph has no input ${name}; it has ${[...this.#inputs.keys()].join(", ")}`,
+      );
+    if (data.length !== sizeOf(value.type))
+      throw new ReimagenError("shape", `input ${name} is ${showShape(value.type.shape)}, got ${data.length} values`);
+    const { buffer, offset } = this.#range(value);
+    this.#gpu.device.queue.writeBuffer(buffer, offset, data);
+  }
+
+  /** Whether the plan reads this input: passes may have found that nothing depends on it. */
+  has(name: string): boolean {
+    return this.#inputs.has(name);
+  }
+
+  /** Encodes a stage as one compute pass; after the step, states take on their next values. */
+  encode(stage: Stage, encoder: GPUCommandEncoder, timestamps?: GPUComputePassTimestampWrites): void {
+    const pass = encoder.beginComputePass({ label: stage, ...(timestamps && { timestampWrites: timestamps }) });
+    let current: GPUComputePipeline | undefined;
+    for (const { pipeline, group, workgroups } of this.#dispatches[stage]) {
+      if (pipeline !== current) pass.setPipeline(pipeline);
+      current = pipeline;
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
+    }
+    pass.end();
+    if (stage !== "step") return;
+    for (const { from, to } of this.#states)
+      encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
+  }
+
+  /** Encodes and submits one stage. */
+  run(stage: Stage): void {
+    if (this.#dispatches[stage].length === 0) return;
+    const encoder = this.#gpu.device.createCommandEncoder({ label: stage });
+    this.encode(stage, encoder);
+    this.#gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  /** Where an output or a state lives, for readers on the GPU. */
+  range(name: string): BufferRange {
+    return this.#range(this.#named(name));
+  }
+
+  /** Reads an output back as f32 (integers as they are). */
+  async read(name: string): Promise<Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>> {
+    const value = this.#named(name);
+    const { buffer, offset, size } = this.#range(value);
+    const bytes = await this.#gpu.read(buffer, offset, size);
+    if (value.type.dtype === "u32") return new Uint32Array(bytes);
+    return value.type.dtype === "f16"
+      ? (float16ToFloat32(new Uint16Array(bytes)) as Float32Array<ArrayBuffer>)
+      : new Float32Array(bytes);
+  }
+
+  /** Frees all buffers of the plan; weights belong to the caller. */
+  dispose(): void {
+    for (const buffer of this.#owned.splice(0)) this.#gpu.release(buffer);
+  }
+
+  #allocate(weights: WeightBuffers): void {
+    const { plan } = this;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    for (const value of plan.persistent) {
+      const size = bytesOfType(value.type);
+      const label = value.source.kind === "input" ? value.source.name : `value ${value.id}`;
+      const buffer = this.#own(label, size, usage);
+      this.#ranges.set(value, { buffer, offset: 0, size });
+      if (value.source.kind === "input") this.#inputs.set(value.source.name, value);
+      if (value.source.kind === "constant")
+        this.#gpu.device.queue.writeBuffer(buffer, 0, value.source.data as TensorData);
+    }
+    const arenas = arenaSizes(plan).map((size, i) => this.#own(`arena ${i}`, size, usage));
+    for (const stage of stages)
+      for (const [value, { arena, offset }] of plan.memory[stage].places)
+        this.#ranges.set(value, { buffer: arenas[arena]!, offset, size: bytesOfType(value.type) });
+    for (const stage of stages)
+      for (const { node } of plan.schedule[stage])
+        for (const value of node.inputs)
+          if (value?.source.kind === "weight") this.#ranges.set(value, weightRange(value, weights));
+  }
+
+  #own(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const buffer = this.#gpu.allocate(label, size, usage);
+    this.#owned.push(buffer);
+    return buffer;
+  }
+
+  #dispatch(
+    { node, choice }: PlannedNode,
+    { pipeline, layout }: { pipeline: GPUComputePipeline; layout: GPUBindGroupLayout },
+  ): Dispatch {
+    const { kernel, workgroups } = choice.launch;
+    // A kernel may have more operands than this node: what is missing is bound to a dummy.
+    const resources = kernel.bindings.slice(0, -1).map((_, i) => {
+      const value = node.inputs[i];
+      return value && sizeOf(value.type) > 0 ? this.#range(value) : { buffer: this.#gpu.absent, offset: 0, size: 16 };
+    });
+    const entries = [...resources, this.#range(node.output)].map(({ buffer, offset, size }, binding) => ({
+      binding,
+      resource: { buffer, offset, size: Math.ceil(size / 4) * 4 },
+    }));
+    const group = this.#gpu.device.createBindGroup({ label: `${node.label} ${kernel.name}`, layout, entries });
+    return { pipeline, group, workgroups };
+  }
+
+  #range(value: Value): BufferRange {
+    const range = this.#ranges.get(value);
+    if (!range) throw new ReimagenError("argument", `value ${value.id} has no buffer in this plan`);
+    return range;
+  }
+
+  #named(name: string): Value {
+    const value = this.plan.graph.outputs.get(name) ?? this.#inputs.get(name);
+    if (!value)
+      throw new ReimagenError(
+        "argument",
+        `the graph has no output ${name}; it has ${[...this.plan.graph.outputs.keys()].join(", ")}`,
+      );
+    return value;
+  }
+}
+
+/** Identifies a weight as it lies in memory. */
+export function weightKey(value: Value): string {
+  if (value.source.kind !== "weight") throw new ReimagenError("argument", `value ${value.id} is not a weight`);
+  const { names, layout } = value.source.weight;
+  return `${names.join()} ${layout} ${value.type.dtype}`;
+}
+
+function weightRange(value: Value, weights: WeightBuffers): BufferRange {
+  const buffer = weights.get(weightKey(value));
+  if (!buffer) throw new ReimagenError("tensor", `weight ${weightKey(value)} has not been loaded`);
+  return { buffer, offset: 0, size: bytesOfType(value.type) };
+}

@@ -1,0 +1,82 @@
+// Pass: folds residual additions into their producers, and concatenation and 2x upsampling into their consumers' loaders.
+import { type AddAttributes, add } from "../ops/add.ts";
+import { concat } from "../ops/concat.ts";
+import { type Conv2dAttributes, conv2d } from "../ops/conv2d.ts";
+import { groupNormAffine } from "../ops/group_norm.ts";
+import { linear } from "../ops/linear.ts";
+import { normalize } from "../ops/normalize.ts";
+import type { Op } from "../ops/op.ts";
+import { type ResizeAttributes, resize } from "../ops/resize.ts";
+import { type Graph, keptValues, type Node, type Value } from "./graph.ts";
+import { prune } from "./prune.ts";
+
+/** The graph with fewer, larger nodes; it computes the same. */
+export function fuse(graph: Graph): Graph {
+  return prune(fuseResiduals(fuseLoaders(graph)));
+}
+
+const is = (node: Node | undefined, op: unknown): node is Node => node?.op === (op as Op<unknown>);
+
+/** `resize` by 2 and `concat` disappear into convolutions and group norms, which read both sources themselves. */
+function fuseLoaders(graph: Graph): Graph {
+  const producers = new Map<Value, Node>(graph.nodes.map((node) => [node.output, node]));
+  const producerOf = (value: Value | null | undefined) => (value ? producers.get(value) : undefined);
+  const nodes = graph.nodes.map((node) => {
+    const source = producerOf(node.inputs[0]);
+    const takesTwo = is(node, conv2d) || is(node, groupNormAffine) || is(node, normalize);
+    if (takesTwo && is(source, concat) && !node.inputs[1])
+      return { ...node, inputs: [source.inputs[0]!, source.inputs[1]!, ...node.inputs.slice(2)] };
+    if (is(node, conv2d) && is(source, resize) && !node.inputs[1] && doubles(source))
+      return {
+        ...node,
+        inputs: [source.inputs[0]!, ...node.inputs.slice(1)],
+        attributes: { ...(node.attributes as Conv2dAttributes), upsample: 2 as const },
+      };
+    return node;
+  });
+  return { ...graph, nodes };
+}
+
+function doubles(node: Node): boolean {
+  const { mode, height, width } = node.attributes as ResizeAttributes;
+  const [, h, w] = node.inputs[0]!.type.shape;
+  return mode === "nearest" && height === 2 * h! && width === 2 * w!;
+}
+
+/** `add(conv2d(...), r)` becomes `conv2d(..., r)`, and so for `linear`, when nobody else reads the sum's operand. */
+function fuseResiduals(graph: Graph): Graph {
+  const uses = new Map<Value, number>();
+  for (const node of graph.nodes)
+    for (const value of node.inputs) if (value) uses.set(value, (uses.get(value) ?? 0) + 1);
+  for (const value of keptValues(graph)) uses.set(value, (uses.get(value) ?? 0) + 1);
+  const position = new Map<Value, number>(graph.nodes.map((node, i) => [node.output, i]));
+  const nodes: (Node | undefined)[] = [...graph.nodes];
+  graph.nodes.forEach((node, at) => {
+    if (!is(node, add) || ((node.attributes as AddAttributes).activation ?? "none") !== "none") return;
+    for (const [mine, other] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      const [sum, residual] = [node.inputs[mine]!, node.inputs[other]!];
+      const from = position.get(sum);
+      const producer = from === undefined ? undefined : nodes[from];
+      const slot = is(producer, conv2d) ? 4 : is(producer, linear) ? 3 : undefined;
+      if (!producer || slot === undefined || producer.inputs[slot] || uses.get(sum) !== 1) continue;
+      if (residual.type.shape.join() !== sum.type.shape.join()) continue;
+      const inputs = [...producer.inputs];
+      while (inputs.length <= slot) inputs.push(null);
+      inputs[slot] = residual;
+      // The producer moves down to where the sum stood: its residual may be computed in between.
+      nodes[from!] = undefined;
+      nodes[at] = {
+        ...producer,
+        inputs,
+        output: node.output,
+        attributes: { ...(producer.attributes as object), dtype: node.output.type.dtype },
+      };
+      position.set(node.output, at);
+      return;
+    }
+  });
+  return { ...graph, nodes: nodes.filter((node) => node !== undefined) };
+}

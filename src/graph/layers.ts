@@ -1,0 +1,136 @@
+// The vocabulary in which models are written: one function an op, taking a builder and symbolic tensors.
+import type { Activation } from "../ops/activation.ts";
+import { add as addOp } from "../ops/add.ts";
+import { type AttentionAttributes, attention as attentionOp } from "../ops/attention.ts";
+import { cast as castOp } from "../ops/cast.ts";
+import { concat as concatOp } from "../ops/concat.ts";
+import { conv2d as conv2dOp } from "../ops/conv2d.ts";
+import { embedding as embeddingOp } from "../ops/embedding.ts";
+import { gatedGelu as gatedGeluOp } from "../ops/gated_gelu.ts";
+import { groupNormAffine } from "../ops/group_norm.ts";
+import { layerNorm as layerNormOp } from "../ops/layer_norm.ts";
+import { linear as linearOp } from "../ops/linear.ts";
+import { meanPool as meanPoolOp } from "../ops/mean_pool.ts";
+import { normalize } from "../ops/normalize.ts";
+import { pixelShuffle as pixelShuffleOp, pixelUnshuffle as pixelUnshuffleOp } from "../ops/pixel_shuffle.ts";
+import { resize as resizeOp } from "../ops/resize.ts";
+import { rmsNorm as rmsNormOp } from "../ops/rms_norm.ts";
+import { timestepFeatures as timestepFeaturesOp } from "../ops/timestep_features.ts";
+import type { GraphBuilder, Value } from "./graph.ts";
+
+/** A weight matrix or kernel with its bias. */
+export interface Affine {
+  readonly weight: Value;
+  readonly bias?: Value | undefined;
+}
+
+/** x [..., K] -> [..., N]. Results that meet only f32 operands can ask for f32 storage. */
+export function linear(
+  g: GraphBuilder,
+  x: Value,
+  { weight, bias }: Affine,
+  options: { activation?: Activation; dtype?: "f32" } = {},
+): Value {
+  const dtype = options.dtype ?? g.storageFor(weight.type.shape[1]!);
+  return g.apply(linearOp, [x, weight, bias ?? null, null], { activation: options.activation ?? "none", dtype });
+}
+
+/** x [B, H, W, C] -> [B, HO, WO, O]. */
+export function conv2d(
+  g: GraphBuilder,
+  x: Value,
+  { weight, bias }: Affine,
+  options: { stride?: number; padding?: number; dtype?: "f32" } = {},
+): Value {
+  const outputs = weight.type.shape[3]!;
+  // The scalar kernel for odd channel counts knows f32 only; its result is packed afterwards.
+  const packed = outputs % 4 === 0 && x.type.shape[3]! % 4 === 0;
+  const dtype = options.dtype ?? (packed ? g.storageFor(outputs) : "f32");
+  return g.apply(conv2dOp, [x, null, weight, bias ?? null, null], {
+    stride: options.stride ?? 1,
+    padding: options.padding ?? 0,
+    dtype,
+  });
+}
+
+/** Group norm (Wu & He, 2018), with FiLM (scale, shift) and an activation. x [B, ..., C] -> the same shape. */
+export function groupNorm(
+  g: GraphBuilder,
+  x: Value,
+  { gamma, beta, groups, film }: { gamma: Value; beta: Value; groups: number; film?: Value },
+  activation: "none" | "silu" = "none",
+): Value {
+  const affine = g.apply(groupNormAffine, [x, null, gamma, beta, film ?? null], { groups, epsilon: 1e-5 });
+  return g.apply(normalize, [x, null, affine], { activation, dtype: g.storageFor(x.type.shape.at(-1)!) });
+}
+
+/** Layer norm over the last axis. */
+export function layerNorm(g: GraphBuilder, x: Value, gamma: Value, beta: Value): Value {
+  return g.apply(layerNormOp, [x, gamma, beta], { epsilon: 1e-5 });
+}
+
+/** Root-mean-square norm over the last axis (Zhang & Sennrich, 2019). */
+export function rmsNorm(g: GraphBuilder, x: Value, gamma: Value): Value {
+  return g.apply(rmsNormOp, [x, gamma], { epsilon: 1e-6 });
+}
+
+/** One softmax over the keys of all segments; see the op for the operands. */
+export function attention(
+  g: GraphBuilder,
+  operands: { q: Value; table: Value; bias?: Value; segments: readonly (Value | null)[] },
+  attributes: AttentionAttributes,
+): Value {
+  return g.apply(attentionOp, [operands.q, operands.table, operands.bias ?? null, ...operands.segments], attributes);
+}
+
+/** a + b, b broadcast over leading axes, then the activation. */
+export function add(g: GraphBuilder, a: Value, b: Value, activation: Activation = "none"): Value {
+  return g.apply(addOp, [a, b], { activation });
+}
+
+/** [x | y] along the last axis. */
+export function concat(g: GraphBuilder, x: Value, y: Value): Value {
+  return g.apply(concatOp, [x, y], {});
+}
+
+/** Rows of a table: table [V, ...], ids u32 [...] -> [..., ...]. */
+export function embedding(g: GraphBuilder, table: Value, ids: Value, dtype?: "f32"): Value {
+  return g.apply(embeddingOp, [table, ids], dtype ? { dtype } : {});
+}
+
+/** gelu(a) * b (Shazeer, 2020). */
+export function gatedGelu(g: GraphBuilder, a: Value, b: Value): Value {
+  return g.apply(gatedGeluOp, [a, b], {});
+}
+
+/** Mean over the first `lengths` tokens: x [R, T, D], lengths u32 [R] -> [R, D]. */
+export function meanPool(g: GraphBuilder, x: Value, lengths: Value): Value {
+  return g.apply(meanPoolOp, [x, lengths], {});
+}
+
+/** Sinusoids of a time in [0, 1]: t [B] -> [B, dim], cosines first. */
+export function timestepFeatures(g: GraphBuilder, t: Value, dim: number): Value {
+  return g.apply(timestepFeaturesOp, [t], { dim, order: "cos-sin" });
+}
+
+/** [B, H, W, C] -> [B, H / factor, W / factor, C factor^2]. */
+export function pixelUnshuffle(g: GraphBuilder, x: Value, factor: number): Value {
+  return g.apply(pixelUnshuffleOp, [x], { factor, dtype: g.storageFor(x.type.shape[3]! * factor * factor) });
+}
+
+/** [B, H, W, C factor^2] -> [B, H factor, W factor, C]; f32, as what follows is the sampler's arithmetic. */
+export function pixelShuffle(g: GraphBuilder, x: Value, factor: number): Value {
+  return g.apply(pixelShuffleOp, [x], { factor, dtype: "f32" });
+}
+
+/** Nearest-neighbour enlargement by 2. */
+export function upsample2x(g: GraphBuilder, x: Value): Value {
+  const [, height, width] = x.type.shape as [number, number, number];
+  return g.apply(resizeOp, [x], { height: 2 * height, width: 2 * width, mode: "nearest" });
+}
+
+/** The same values in the graph's own storage. */
+export function toStorage(g: GraphBuilder, x: Value): Value {
+  const dtype = g.storageFor(x.type.shape.at(-1)!);
+  return x.type.dtype === dtype ? x : g.apply(castOp, [x], { dtype });
+}

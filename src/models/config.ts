@@ -1,0 +1,114 @@
+// The architecture of a checkpoint, as its `config.json` gives it.
+import { ReimagenError } from "../errors.ts";
+
+/** `config.json` of a Re-Imagen checkpoint. Lists have one entry a level, finest first. */
+export interface ModelConfig {
+  readonly architecture: "reimagen";
+  readonly prediction: "epsilon" | "x0" | "v";
+  readonly schedule: "cosine" | "linear" | "scaled_linear";
+  /** Side of the picture, pixels. */
+  readonly size: number;
+  /** Pixel-unshuffle factor of the stem. */
+  readonly patch: number;
+  readonly channels: readonly number[];
+  /** Residual blocks a level; the same going up. */
+  readonly blocks: readonly number[];
+  /** Levels of the down-stack whose blocks attend to the text. */
+  readonly down_attention: readonly boolean[];
+  /** Levels of the up-stack whose blocks attend to the text and the neighbours' features of that level. */
+  readonly up_attention: readonly boolean[];
+  /** Levels at which attention also sees the feature map itself. */
+  readonly self_attention: readonly boolean[];
+  readonly head_dim: number;
+  readonly norm_groups: number;
+  readonly text_dim: number;
+  readonly text_layers: number;
+  readonly text_heads: number;
+  readonly text_ff: number;
+  /** Most tokens of a text, the end token included. */
+  readonly text_len: number;
+  readonly vocab: number;
+  readonly time_dim: number;
+  /** 3 for a super-resolution stage: the upsampled low-resolution picture. */
+  readonly cond_channels: number;
+}
+
+const numbers = [
+  "size",
+  "patch",
+  "head_dim",
+  "norm_groups",
+  "text_dim",
+  "text_layers",
+  "text_heads",
+  "text_ff",
+  "text_len",
+  "vocab",
+  "time_dim",
+] as const;
+const perLevel = ["channels", "blocks", "down_attention", "up_attention", "self_attention"] as const;
+
+/** Reads and checks a config. Throws `config`, naming the key. */
+export function readConfig(name: string, text: string): ModelConfig {
+  const fail = (message: string): never => {
+    throw new ReimagenError("config", `${name}: ${message}`);
+  };
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new ReimagenError("config", `${name} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof json !== "object" || json === null || json.architecture !== "reimagen")
+    fail(`architecture must be "reimagen", got ${JSON.stringify(json?.architecture)}`);
+  const known = new Set<string>(["architecture", "prediction", "schedule", "cond_channels", ...numbers, ...perLevel]);
+  for (const key of Object.keys(json)) if (!known.has(key)) fail(`unknown key ${key}`);
+  for (const key of numbers)
+    if (!positive(json[key])) fail(`${key} must be a positive integer, got ${JSON.stringify(json[key])}`);
+  const levels = Array.isArray(json.channels) ? json.channels.length : 0;
+  if (levels < 1) fail(`channels must be a list of at least one level, got ${JSON.stringify(json.channels)}`);
+  for (const key of perLevel) {
+    const list = json[key];
+    const fits = key.endsWith("attention") ? (v: unknown) => typeof v === "boolean" : positive;
+    if (!Array.isArray(list) || list.length !== levels || !list.every(fits))
+      fail(
+        `${key} must have ${levels} ${key.endsWith("attention") ? "booleans" : "positive integers"}, got ${JSON.stringify(list)}`,
+      );
+  }
+  if (!["epsilon", "x0", "v"].includes(json.prediction as string))
+    fail(`prediction must be epsilon, x0 or v, got ${JSON.stringify(json.prediction)}`);
+  if (!["cosine", "linear", "scaled_linear"].includes(json.schedule as string))
+    fail(`schedule must be cosine, linear or scaled_linear, got ${JSON.stringify(json.schedule)}`);
+  const config = { cond_channels: 0, ...json } as unknown as ModelConfig;
+  if (config.cond_channels !== 0 && config.cond_channels !== 3)
+    fail(`cond_channels must be 0 or 3, got ${JSON.stringify(json.cond_channels)}`);
+  checkArithmetic(config, fail);
+  return config;
+}
+
+/** Side of the feature map of a level. */
+export function levelSide(config: ModelConfig, level: number): number {
+  return (config.size / config.patch) >> level;
+}
+
+/** Tokens that one neighbour contributes at a level. */
+export function neighborTokens(config: ModelConfig, level: number): number {
+  return levelSide(config, level) ** 2;
+}
+
+const positive = (value: unknown) => Number.isInteger(value) && (value as number) > 0;
+
+function checkArithmetic(config: ModelConfig, fail: (message: string) => never): void {
+  const { size, patch, channels, head_dim, norm_groups, text_dim, text_heads } = config;
+  const unit = patch * 2 ** (channels.length - 1);
+  if (size % unit) fail(`size ${size} must be a multiple of patch x 2^(levels - 1) = ${unit}`);
+  if (text_dim % text_heads) fail(`text_dim ${text_dim} must be a multiple of text_heads ${text_heads}`);
+  if (head_dim > 128) fail(`head_dim must be at most 128, got ${head_dim}`);
+  channels.forEach((width, level) => {
+    if (width % norm_groups)
+      fail(`channels of level ${level}, ${width}, must be a multiple of norm_groups ${norm_groups}`);
+    const attends = config.down_attention[level] || config.up_attention[level] || level === channels.length - 1;
+    if (attends && width % head_dim)
+      fail(`channels of level ${level}, ${width}, must be a multiple of head_dim ${head_dim}`);
+  });
+}

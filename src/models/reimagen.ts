@@ -1,0 +1,111 @@
+// Re-Imagen (Chen et al., 2022) as one graph: texts, neighbours, and the U-Net step that reads them.
+import type { GraphBuilder, Value } from "../graph/graph.ts";
+import { add, concat, embedding, layerNorm, linear, meanPool, timestepFeatures } from "../graph/layers.ts";
+import { levelSide, type ModelConfig } from "./config.ts";
+import { textEncoder } from "./text_encoder.ts";
+import { downStack, neighborTokensOf, stem, upStack } from "./unet.ts";
+
+/** How many of everything one request has. Pipelines do not depend on these, so other counts compile nothing new. */
+export interface RequestShape {
+  /** Pictures drawn at once. */
+  readonly pictures: number;
+  /** U-Net evaluations a picture and step: 2 with guidance, else 1. */
+  readonly evaluations: 1 | 2;
+  /** Prompts to encode, the empty one included. */
+  readonly texts: number;
+  /** Neighbours in all; each has a picture and a caption. */
+  readonly neighbors: number;
+}
+
+const TIME_FEATURES = 128;
+
+/**
+ * Adds the model to the builder and returns its prediction [evaluations x pictures, S, S, 3], f32, the conditional evaluations first.
+ *
+ * Inputs it declares, per request: `text.ids` u32 [texts + neighbors, text_len] (prompts, then captions), `text.table` u32 [.., 1, 2],
+ * `text.lengths` u32 [..], `neighbor.images` [neighbors, S, S, 3] in [-1, 1], `neighbor.table` u32 [neighbors, 2, 2].
+ * Per step: `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down` u32 [B, 2, 2],
+ * `table.middle` u32 [B, 3, 2], `table.up.<level>` (see `upStack`), and `low` [pictures, S, S, 3] for super-resolution stages.
+ */
+export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestShape, x: Value): Value {
+  const batch = shape.pictures * shape.evaluations;
+  const texts = shape.texts + shape.neighbors;
+  const ids = g.input("text.ids", [texts, config.text_len], "request", "u32");
+  const text = textEncoder(g, config, ids, g.input("text.table", [texts, 1, 2], "request", "u32"));
+  const lengths = g.input("text.lengths", [texts], "request", "u32");
+  const pooled = g.scope("pool", () => {
+    const normed = layerNorm(
+      g,
+      meanPool(g, text, lengths),
+      g.weight("pool_norm.weight", [config.text_dim]),
+      g.weight("pool_norm.bias", [config.text_dim]),
+    );
+    return linear(g, normed, dense(g, "pool", config.time_dim, config.text_dim), { dtype: "f32" });
+  });
+
+  const neighborImages = g.input("neighbor.images", [shape.neighbors, config.size, config.size, 3], "request");
+  const neighborRows = g.constant(
+    Uint32Array.from({ length: shape.neighbors }, (_, i) => shape.texts + i),
+    [shape.neighbors],
+  );
+  const neighborEmbedding = condition(g, config, pooled, neighborRows, g.constant(new Float32Array(1), [1]));
+  const blank = config.cond_channels
+    ? g.constant(new Float32Array(shape.neighbors * config.size ** 2 * 3), neighborImages.type.shape)
+    : undefined;
+  const features = g.scope("neighbors", () =>
+    downStack(
+      g,
+      config,
+      stem(g, config, blank ? concat(g, neighborImages, blank) : neighborImages),
+      { embedding: neighborEmbedding, text },
+      g.input("neighbor.table", [shape.neighbors, 2, 2], "request", "u32"),
+    ),
+  );
+  const neighbors = config.channels.map((_, level) => {
+    // The last feature map of each level.
+    const last = config.blocks.slice(0, level + 1).reduce((sum, count) => sum + count, 0) - 1;
+    return neighborTokensOf(g, config, level, features[last]!);
+  });
+
+  const table = (name: string, segments: number) => g.input(`table.${name}`, [batch, segments, 2], "step", "u32");
+  const rows = g.input("rows", [batch], "step", "u32");
+  const time = g.input("t", [1], "step");
+  const low = config.cond_channels ? g.input("low", [shape.pictures, config.size, config.size, 3], "step") : undefined;
+  const entry = stem(g, config, low ? concat(g, x, low) : x);
+  // Both evaluations of a picture see the same x: its stem is computed once.
+  const copies = Uint32Array.from({ length: batch }, (_, i) => i % shape.pictures);
+  const h = shape.evaluations > 1 ? embedding(g, entry, g.constant(copies, [batch])) : entry;
+  const conditions = { embedding: condition(g, config, pooled, rows, time), text };
+  const skips = downStack(g, config, h, conditions, table("down", 2));
+  g.output("embedding", conditions.embedding);
+  g.output("text.tokens", text);
+  skips.forEach((skip, i) => g.output(`down.skip${i}`, skip));
+  neighbors.forEach((tokens, level) => g.output(`neighbors.level${level}`, tokens));
+  return upStack(g, config, skips, conditions, neighbors, {
+    middle: table("middle", 3),
+    up: config.up_attention.map((attends, level) =>
+      attends ? table(`up.${level}`, config.self_attention[level] ? 3 : 2) : undefined,
+    ),
+  });
+}
+
+/** Tokens of one neighbour at each level, for the lengths in the tables. */
+export function tokensPerNeighbor(config: ModelConfig): number[] {
+  return config.channels.map((_, level) => levelSide(config, level) ** 2);
+}
+
+/** Embedding of time and pooled text: silu(time + pooled[rows]), [B, time_dim]. */
+function condition(g: GraphBuilder, config: ModelConfig, pooled: Value, rows: Value, t: Value): Value {
+  return g.scope("embedding", () => {
+    const first = linear(g, timestepFeatures(g, t, TIME_FEATURES), dense(g, "time1", config.time_dim, TIME_FEATURES), {
+      activation: "silu",
+      dtype: "f32",
+    });
+    const time = linear(g, first, dense(g, "time2", config.time_dim, config.time_dim), { dtype: "f32" });
+    return add(g, embedding(g, pooled, rows), time, "silu");
+  });
+}
+
+function dense(g: GraphBuilder, name: string, o: number, i: number) {
+  return { weight: g.weight(`${name}.weight`, [o, i], "linear"), bias: g.weight(`${name}.bias`, [o]) };
+}

@@ -1,0 +1,212 @@
+// Attention: one softmax over several key/value segments, such as self ++ text ++ neighbours (Imagen's concatenated keys and values).
+import segmentsFile from "../../kernels/attention.segments.wgsl";
+import simple from "../../kernels/attention.simple.wgsl";
+import subgroup from "../../kernels/attention.subgroup.wgsl";
+import tiled from "../../kernels/attention.tiled.wgsl";
+import { ReimagenError } from "../errors.ts";
+import type { DeviceTraits } from "../gpu/gpu.ts";
+import type { Kernel } from "../gpu/kernel.ts";
+import {
+  expectShape,
+  grid1d,
+  type Op,
+  type Operands,
+  required,
+  shapeError,
+  sizeOf,
+  storageOf,
+  type TensorType,
+} from "./op.ts";
+
+/** Where a segment's tokens keep their keys and values: channel offsets of head 0. */
+export interface Segment {
+  readonly keys: number;
+  readonly values: number;
+}
+
+/** Attributes of `attention`. */
+export interface AttentionAttributes {
+  readonly heads: number;
+  /** At most 128. */
+  readonly headDim: number;
+  /** Factor of the scores: 1 / sqrt(headDim) for U-Nets, 1 for T5. */
+  readonly scale: number;
+  /** Channel offset of the queries in `q`. */
+  readonly queries: number;
+  /** One to three, matching the segment operands. */
+  readonly segments: readonly Segment[];
+  /** Storage of the result; that of `q` when absent. */
+  readonly dtype?: "f32" | "f16";
+}
+
+/**
+ * Inputs: q [B, ..., stride], the axes between counting as N tokens; table u32 [B, segments, 2], for each sample and segment the row to begin at and the number of tokens
+ * that count from there (0 leaves the segment out; more than a row runs on into the next, as a sample's neighbours do); bias f32 [N, T0, heads] or null, added to the scores of segment 0 (T5's relative bias);
+ * then a tensor [rows, ..., stride] a segment, null where a segment is empty for good. Output: [B, ..., heads * headDim].
+ */
+export const attention: Op<AttentionAttributes> = {
+  name: "attention",
+
+  infer(inputs, { heads, headDim, queries, segments, dtype }) {
+    const q = required("attention", "q", inputs, 0);
+    const table = required("attention", "table", inputs, 1);
+    if (q.shape.length < 3 || q.shape.at(-1)! < queries + heads * headDim)
+      throw shapeError("attention", "q", `[B, ..., at least ${queries + heads * headDim}]`, q.shape);
+    const [batch, count] = [q.shape[0]!, tokensOf(q)];
+    if (segments.length < 1 || segments.length > 3 || inputs.length !== 3 + segments.length)
+      throw new ReimagenError(
+        "shape",
+        `attention: 1 to 3 segments are possible, got ${segments.length} and ${inputs.length - 3} operands`,
+      );
+    if (headDim > 128) throw new ReimagenError("shape", `attention: headDim must be at most 128, got ${headDim}`);
+    expectShape("attention", "table", table, [batch, segments.length, 2]);
+    if (table.dtype !== "u32") throw new ReimagenError("dtype", `attention: table must be u32, got ${table.dtype}`);
+    segments.forEach((segment, i) => {
+      const type = inputs[3 + i];
+      const least = Math.max(segment.keys, segment.values) + heads * headDim;
+      if (type && (type.shape.length < 3 || type.shape.at(-1)! < least))
+        throw shapeError("attention", `segment ${i}`, `[rows, ..., at least ${least}]`, type.shape);
+    });
+    expectShape("attention", "bias", inputs[2], [count, inputs[3] ? tokensOf(inputs[3]) : 0, heads]);
+    return { shape: [...q.shape.slice(0, -1), heads * headDim], dtype: dtype ?? (q.dtype === "f16" ? "f16" : "f32") };
+  },
+
+  reference([q, table, bias, ...tensors], output, { heads, headDim, scale, queries, segments }) {
+    const [batch, count, width] = [output.shape[0]!, tokensOf(output), heads * headDim];
+    const y = new Float64Array(sizeOf(output));
+    for (let sample = 0; sample < batch; sample++)
+      for (let query = 0; query < count; query++)
+        for (let head = 0; head < heads; head++) {
+          const from = (sample * count + query) * q!.shape.at(-1)! + queries + head * headDim;
+          const seen: { score: number; at: number; data: Float64Array }[] = [];
+          segments.forEach((segment, s) => {
+            const tensor = tensors[s];
+            if (!tensor) return;
+            const [rows, tokens, stride] = [tensor.shape[0]!, tokensOf(tensor), tensor.shape.at(-1)!];
+            const row = table!.data[(sample * segments.length + s) * 2]!;
+            const length = Math.min((rows - row) * tokens, table!.data[(sample * segments.length + s) * 2 + 1]!);
+            for (let token = 0; token < length; token++) {
+              const start = (row * tokens + token) * stride + head * headDim;
+              let score = 0;
+              for (let d = 0; d < headDim; d++) score += q!.data[from + d]! * tensor.data[start + segment.keys + d]!;
+              score *= scale;
+              if (bias && s === 0) score += bias.data[(query * tokens + token) * heads + head]!;
+              seen.push({ score, at: start + segment.values, data: tensor.data });
+            }
+          });
+          const most = Math.max(...seen.map(({ score }) => score));
+          const total = seen.reduce((sum, { score }) => sum + Math.exp(score - most), 0);
+          for (let d = 0; d < headDim; d++)
+            y[(sample * count + query) * width + head * headDim + d] = seen.reduce(
+              (sum, { score, at, data }) => sum + (Math.exp(score - most) / total) * data[at + d]!,
+              0,
+            );
+        }
+    return y;
+  },
+
+  flops(inputs, output) {
+    const tokens = inputs.slice(3).reduce((sum, type) => sum + (type ? tokensOf(type) : 0), 0);
+    return 4 * sizeOf(output) * tokens;
+  },
+
+  variants: [
+    {
+      name: "attention.subgroup",
+      suits: "software",
+      unfit({ subgroupSize }, inputs, _, attributes) {
+        if (subgroupSize !== 4 && subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
+        return unfitVec4(inputs, attributes, 8);
+      },
+      launch(inputs, output, attributes, { subgroupSize }: DeviceTraits) {
+        const kernel = kernelOf("attention.subgroup", subgroup, inputs, output, attributes);
+        return {
+          kernel: { ...kernel, enable: ["subgroups"], constants: { ...kernel.constants, LANES: subgroupSize } },
+          workgroups: [Math.ceil(tokensOf(output) / 8), attributes.heads, output.shape[0]!],
+        };
+      },
+    },
+    {
+      name: "attention.tiled",
+      suits: "hardware",
+      unfit: (_, inputs, __, attributes) => unfitVec4(inputs, attributes, 4),
+      launch: (inputs, output, attributes) => ({
+        kernel: kernelOf("attention.tiled", tiled, inputs, output, attributes),
+        workgroups: [Math.ceil(tokensOf(output) / 64), attributes.heads, output.shape[0]!],
+      }),
+    },
+    {
+      name: "attention.simple",
+      suits: "any",
+      unfit: (_, inputs, output) =>
+        [...inputs, output].some((type) => type?.dtype === "f16") ? "f16 storage" : undefined,
+      launch: (inputs, output, attributes) => ({
+        kernel: {
+          ...kernelOf("attention.simple", simple, inputs, output, attributes),
+          storage: {},
+          code: scalarAliases + segmentsFile + simple,
+        },
+        workgroups: grid1d(sizeOf(output), 64),
+      }),
+    },
+  ],
+};
+
+/** Extent of the axes between the first and the last: [B, H, W, C] and [B, tokens, C] are the same to attention. */
+function tokensOf({ shape }: { readonly shape: readonly number[] }): number {
+  return shape.slice(1, -1).reduce((product, extent) => product * extent, 1);
+}
+
+const scalarAliases = "alias q_t = f32;\nalias s_t = f32;\nalias y_t = f32;\nconst ELEMENT = 1u;\n";
+const vec4Aliases = "alias q_t = q4;\nalias s_t = s4;\nalias y_t = y4;\nconst ELEMENT = 4u;\n";
+
+function unfitVec4(
+  inputs: Operands,
+  { headDim, queries, segments }: AttentionAttributes,
+  multiple: number,
+): string | undefined {
+  if (headDim % multiple) return `head dimension ${headDim} is not a multiple of ${multiple}`;
+  const places = [
+    queries,
+    ...segments.flatMap((s) => [s.keys, s.values]),
+    ...inputs.map((t, i) => (i === 0 || i > 2 ? (t?.shape.at(-1) ?? 0) : 0)),
+  ];
+  if (places.some((place) => place % 4)) return "offsets and strides are not all multiples of 4";
+  const kinds = new Set(inputs.slice(3).flatMap((type) => (type ? [type.dtype] : [])));
+  return kinds.size > 1 ? "segments of different storage" : undefined;
+}
+
+function kernelOf(
+  name: string,
+  code: string,
+  inputs: Operands,
+  output: TensorType,
+  attributes: AttentionAttributes,
+): Kernel {
+  const { heads, headDim, queries, segments, scale } = attributes;
+  const places: Record<string, number> = {};
+  for (let i = 0; i < 3; i++) {
+    const type = inputs[3 + i];
+    places[`S${i}_TOKENS`] = type ? tokensOf(type) : 0;
+    places[`S${i}_STRIDE`] = type?.shape.at(-1) ?? 0;
+    places[`S${i}_KEYS`] = segments[i]?.keys ?? 0;
+    places[`S${i}_VALUES`] = segments[i]?.values ?? 0;
+  }
+  return {
+    name,
+    code: vec4Aliases + segmentsFile + code,
+    bindings: ["read", "read", "read", "read", "read", "read", "write"],
+    storage: { q: storageOf(inputs[0]), s: storageOf(inputs.slice(3).find(Boolean)), y: storageOf(output) },
+    constants: {
+      QUERIES: tokensOf(output),
+      HEADS: heads,
+      D: headDim,
+      Q_OFFSET: queries,
+      Q_STRIDE: inputs[0]!.shape.at(-1)!,
+      SEGMENTS: segments.length,
+      HAS_BIAS: Boolean(inputs[2]),
+      ...places,
+    },
+    scalars: { SCALE: scale },
+  };
+}

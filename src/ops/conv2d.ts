@@ -1,0 +1,206 @@
+// 2-D convolution, with concatenation of two sources, nearest upsampling, bias, activation and residual fused.
+import activation from "../../kernels/activation.wgsl";
+import epilogue from "../../kernels/conv2d.epilogue.wgsl";
+import register from "../../kernels/conv2d.register.wgsl";
+import simple from "../../kernels/conv2d.simple.wgsl";
+import subgroup from "../../kernels/conv2d.subgroup.wgsl";
+import tiled from "../../kernels/conv2d.tiled.wgsl";
+import type { DeviceTraits } from "../gpu/gpu.ts";
+import type { Kernel } from "../gpu/kernel.ts";
+import { type Activation, activate, activationCode } from "./activation.ts";
+import {
+  expectShape,
+  grid1d,
+  type Op,
+  type Operands,
+  required,
+  shapeError,
+  sizeOf,
+  storageOf,
+  type TensorType,
+} from "./op.ts";
+
+/** Attributes of `conv2d`. */
+export interface Conv2dAttributes {
+  /** Default 1. */
+  readonly stride?: number;
+  /** Zeros on each side, in pixels of the (upsampled) input; default 0. */
+  readonly padding?: number;
+  /** 2: the input is first enlarged twice, nearest neighbour. Default 1. */
+  readonly upsample?: 1 | 2;
+  readonly activation?: Activation;
+  /** Storage of the result; the input's when absent. */
+  readonly dtype?: "f32" | "f16";
+}
+
+/**
+ * Inputs: x [B, H, W, C], x2 [B, H, W, C2] or null (further channels), w [KH, KW, C + C2, O], b [O] or null,
+ * residual [B, HO, WO, O] or null. Output: y [B, HO, WO, O] = act(conv([x | x2], w) + b) + residual.
+ */
+export const conv2d: Op<Conv2dAttributes> = {
+  name: "conv2d",
+
+  infer(inputs, { stride = 1, padding = 0, upsample = 1, dtype }) {
+    const x = required("conv2d", "x", inputs, 0);
+    const w = required("conv2d", "w", inputs, 2);
+    if (x.shape.length !== 4) throw shapeError("conv2d", "x", "[B, H, W, C]", x.shape);
+    const [batch, height, width, channels] = x.shape as [number, number, number, number];
+    const second = inputs[1]?.shape.at(-1) ?? 0;
+    expectShape("conv2d", "x2", inputs[1], [batch, height, width, second]);
+    const [kh, kw, , o] = w.shape as [number, number, number, number];
+    if (w.shape.length !== 4 || w.shape[2] !== channels + second)
+      throw shapeError("conv2d", "w", `[KH, KW, ${channels + second}, O]`, w.shape);
+    const extent = (size: number, kernel: number) => Math.floor((size * upsample + 2 * padding - kernel) / stride) + 1;
+    const shape = [batch, extent(height, kh), extent(width, kw), o];
+    if (shape[1]! < 1 || shape[2]! < 1)
+      throw shapeError("conv2d", "x", `at least ${kh}x${kw} pixels with padding ${padding}`, x.shape);
+    expectShape("conv2d", "b", inputs[3], [o]);
+    expectShape("conv2d", "residual", inputs[4], shape);
+    return { shape, dtype: dtype ?? x.dtype };
+  },
+
+  reference([x, x2, w, b, residual], output, { stride = 1, padding = 0, upsample = 1, activation: act = "none" }) {
+    const [, height, width, c1] = x!.shape as [number, number, number, number];
+    const c2 = x2?.shape[3] ?? 0;
+    const [kh, kw, inputs, o] = w!.shape as [number, number, number, number];
+    const [batch, ho, wo] = output.shape as [number, number, number];
+    const y = new Float64Array(sizeOf(output));
+    const sum = new Float64Array(o);
+    for (let pixel = 0; pixel < batch * ho * wo; pixel++) {
+      const [sample, row, column] = [Math.floor(pixel / (ho * wo)), Math.floor(pixel / wo) % ho, pixel % wo];
+      for (let n = 0; n < o; n++) sum[n] = b ? b.data[n]! : 0;
+      for (let tap = 0; tap < kh * kw; tap++) {
+        const top = Math.floor((row * stride + Math.floor(tap / kw) - padding) / upsample);
+        const left = Math.floor((column * stride + (tap % kw) - padding) / upsample);
+        if (top < 0 || top >= height || left < 0 || left >= width) continue;
+        const source = (sample * height + top) * width + left;
+        for (let c = 0; c < inputs; c++) {
+          const value = c < c1 ? x!.data[source * c1 + c]! : x2!.data[source * c2 + c - c1]!;
+          const weights = (tap * inputs + c) * o;
+          for (let n = 0; n < o; n++) sum[n]! += value * w!.data[weights + n]!;
+        }
+      }
+      for (let n = 0; n < o; n++)
+        y[pixel * o + n] = activate(sum[n]!, act) + (residual ? residual.data[pixel * o + n]! : 0);
+    }
+    return y;
+  },
+
+  flops(inputs, output) {
+    const [kh, kw, channels] = inputs[2]!.shape as [number, number, number];
+    return 2 * sizeOf(output) * kh * kw * channels;
+  },
+
+  variants: [
+    {
+      name: "conv2d.subgroup",
+      suits: "software",
+      unfit: ({ subgroupSize }, inputs, output) =>
+        subgroupSize === 4 || subgroupSize === 8 ? unfitVec4(inputs, output) : "no fixed subgroup size of 4 or 8",
+      launch(inputs, output, attributes, { subgroupSize }: DeviceTraits) {
+        const kernel = vec4Kernel("conv2d.subgroup", subgroup, inputs, output, attributes);
+        return {
+          kernel: { ...kernel, enable: ["subgroups"], constants: { ...kernel.constants, LANES: subgroupSize } },
+          workgroups: [pixelGroups(output), Math.ceil(output.shape[3]! / (2 * subgroupSize)), 1],
+        };
+      },
+    },
+    {
+      name: "conv2d.register",
+      suits: "software",
+      unfit: (_, inputs, output) => unfitVec4(inputs, output),
+      launch: (inputs, output, attributes) => ({
+        kernel: vec4Kernel("conv2d.register", register, inputs, output, attributes),
+        workgroups: [pixelGroups(output), Math.ceil(output.shape[3]! / 8), 1],
+      }),
+    },
+    {
+      name: "conv2d.tiled",
+      suits: "hardware",
+      unfit: (_, inputs, output) => unfitVec4(inputs, output),
+      launch: (inputs, output, attributes) => ({
+        kernel: vec4Kernel("conv2d.tiled", tiled, inputs, output, attributes),
+        workgroups: [Math.ceil(sizeOf(output) / output.shape[3]! / 64), Math.ceil(output.shape[3]! / 64), 1],
+      }),
+    },
+    {
+      name: "conv2d.simple",
+      suits: "any",
+      unfit: (_, inputs, output) =>
+        [...inputs, output].some((type) => type?.dtype === "f16") ? "f16 storage" : undefined,
+      launch(inputs, output, attributes) {
+        const [x, x2] = inputs;
+        return {
+          kernel: {
+            name: "conv2d.simple",
+            code: activation + simple,
+            bindings,
+            constants: {
+              ...geometry(inputs, output, attributes),
+              C: x!.shape[3]!,
+              X2_C: x2?.shape[3] ?? 0,
+              O: output.shape[3]!,
+            },
+          },
+          workgroups: grid1d(sizeOf(output), 64),
+        };
+      },
+    },
+  ],
+};
+
+const bindings: Kernel["bindings"] = ["read", "read", "read", "read", "read", "write"];
+
+function unfitVec4(inputs: Operands, output: TensorType): string | undefined {
+  const channels = [inputs[0]!.shape[3]!, inputs[1]?.shape[3] ?? 0, output.shape[3]!];
+  return channels.some((c) => c % 4) ? `channels ${channels.join(", ")} are not all multiples of 4` : undefined;
+}
+
+// Workgroups of 8 threads over groups of 4 pixels that do not cross rows.
+function pixelGroups({ shape: [batch, height, width] }: TensorType): number {
+  return Math.ceil((batch! * height! * Math.ceil(width! / 4)) / 8);
+}
+
+function geometry(
+  inputs: Operands,
+  output: TensorType,
+  attributes: Conv2dAttributes,
+): Record<string, number | boolean> {
+  const [x, , w, b, r] = inputs;
+  return {
+    H: x!.shape[1]!,
+    W: x!.shape[2]!,
+    HO: output.shape[1]!,
+    WO: output.shape[2]!,
+    KH: w!.shape[0]!,
+    KW: w!.shape[1]!,
+    STRIDE: attributes.stride ?? 1,
+    PADDING: attributes.padding ?? 0,
+    UPSAMPLE: attributes.upsample ?? 1,
+    HAS_BIAS: Boolean(b),
+    HAS_RESIDUAL: Boolean(r),
+    ACTIVATION: activationCode(attributes.activation),
+  };
+}
+
+function vec4Kernel(
+  name: string,
+  code: string,
+  inputs: Operands,
+  output: TensorType,
+  attributes: Conv2dAttributes,
+): Kernel {
+  const [x, x2, w, , r] = inputs;
+  return {
+    name,
+    code: activation + epilogue + code,
+    bindings,
+    storage: { x: storageOf(x), z: storageOf(x2), w: storageOf(w), r: storageOf(r), y: storageOf(output) },
+    constants: {
+      ...geometry(inputs, output, attributes),
+      C4: x!.shape[3]! / 4,
+      X2_C4: (x2?.shape[3] ?? 0) / 4,
+      O4: output.shape[3]! / 4,
+    },
+  };
+}

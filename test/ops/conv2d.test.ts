@@ -1,0 +1,33 @@
+import { conv2d } from "../../src/ops/conv2d.ts";
+import { type Case, type Random, storage, testOp } from "./harness.ts";
+
+function randomConv2d(random: Random): Case<Parameters<typeof conv2d.infer>[1]> {
+  const odd = random.next() < 0.3;
+  const channels = (most: number) => (odd ? random.int(1, most) : 4 * random.int(1, Math.ceil(most / 4)));
+  const kind = (count: number) => (odd ? "f32" : storage(random, count));
+  const [c, c2, o] = [channels(20), random.next() < 0.4 ? channels(12) : 0, channels(40)];
+  const kernel = random.pick([1, 1, 2, 3, 3, 3, 5]);
+  const attributes = {
+    stride: random.pick([1, 1, 2, 3]),
+    padding: random.int(0, 2),
+    upsample: random.pick([1, 1, 2] as const),
+    activation: random.pick(["none", "silu", "gelu"] as const),
+    dtype: kind(o),
+  };
+  const [batch, height, width] = [random.int(1, 3), random.int(5, 10), random.int(5, 13)];
+  const inputs: Case<typeof attributes>["inputs"] = [
+    { type: { shape: [batch, height, width, c], dtype: kind(c) } },
+    c2 ? { type: { shape: [batch, height, width, c2], dtype: kind(c2) } } : null,
+    { type: { shape: [kernel, kernel, c + c2, o], dtype: kind(o) } },
+    random.next() < 0.5 ? { type: { shape: [o], dtype: "f32" } } : null,
+    null,
+  ];
+  const { shape } = conv2d.infer(
+    inputs.map((input) => input?.type ?? null),
+    attributes,
+  );
+  if (random.next() < 0.5) inputs[4] = { type: { shape, dtype: kind(o) } };
+  return { inputs, attributes };
+}
+
+testOp(conv2d, randomConv2d);

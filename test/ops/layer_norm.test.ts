@@ -1,0 +1,15 @@
+// Layer norm on every kernel.
+import { type LayerNormAttributes, layerNorm } from "../../src/ops/layer_norm.ts";
+import { type Case, type Random, storage, testOp } from "./harness.ts";
+
+function randomLayerNorm(random: Random): Case<LayerNormAttributes> {
+  // Up to more than one vec4 a thread of the workgroup kernel.
+  const d = random.pick([random.int(1, 70), 4 * random.int(1, 80)]);
+  const rows = random.pick([[random.int(1, 30)], [random.int(1, 3), random.int(1, 20)]]);
+  return {
+    inputs: [{ type: { shape: [...rows, d], dtype: storage(random, d) } }, { type: { shape: [d], dtype: "f32" } }, { type: { shape: [d], dtype: "f32" } }],
+    attributes: { epsilon: random.pick([1e-6, 1e-5]) },
+  };
+}
+
+testOp(layerNorm, randomLayerNorm);
