@@ -4,12 +4,11 @@
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
-const LANES = 256u;
-const BINS = 512u;
-const DIGIT = 9u;
+// One bin a lane.
+const BINS = 256u;
+const DIGIT = 8u;
 
 var<workgroup> histogram: array<atomic<u32>, BINS>;
-var<workgroup> totals: array<u32, LANES>;
 // What is known of the order statistic: its upper bits, its rank among the values that share them, and how many do.
 var<workgroup> found: u32;
 var<workgroup> rank: u32;
@@ -21,58 +20,51 @@ fn magnitude(index: u32) -> u32 {
   return bitcast<u32>(x[index]) & 0x7fffffffu;
 }
 
-// Replaces every lane's total by the sum of those up to it.
+// Replaces every bin's count by the sum of those up to it.
 fn scan(lane: u32) {
-  for (var distance = 1u; distance < LANES; distance *= 2u) {
-    workgroupBarrier();
+  for (var distance = 1u; distance < BINS; distance *= 2u) {
     var earlier = 0u;
-    if (lane >= distance) { earlier = totals[lane - distance]; }
+    if (lane >= distance) { earlier = atomicLoad(&histogram[lane - distance]); }
     workgroupBarrier();
-    totals[lane] += earlier;
+    atomicAdd(&histogram[lane], earlier);
+    workgroupBarrier();
   }
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(BINS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let first = group.x * SIZE;
   if (lane == 0u) {
     rank = RANK;
     atomicStore(&above, 0xffffffffu);
   }
-  // The sign is gone: digits of 11, 11 and 9 bits are left, and the first spreads pictures over many bins.
+  // The sign is gone: digits of 8, 8, 8 and 7 bits are left.
   var known = 31u;
   while (known > 0u) {
     let shift = max(known, DIGIT) - DIGIT;
-    for (var bin = lane; bin < BINS; bin += LANES) { atomicStore(&histogram[bin], 0u); }
+    atomicStore(&histogram[lane], 0u);
     workgroupBarrier();
-    for (var i = first + lane; i < first + SIZE; i += LANES) {
+    for (var i = first + lane; i < first + SIZE; i += BINS) {
       let bits = magnitude(i);
       if (bits >> known == found >> known) { atomicAdd(&histogram[(bits >> shift) & (BINS - 1u)], 1u); }
     }
     workgroupBarrier();
-    var bin = lane * (BINS / LANES);
-    var own = 0u;
-    for (var i = 0u; i < BINS / LANES; i++) { own += atomicLoad(&histogram[bin + i]); }
-    totals[lane] = own;
+    let own = atomicLoad(&histogram[lane]);
     scan(lane);
-    let before = totals[lane] - own;
-    var left = rank - before;
+    let before = atomicLoad(&histogram[lane]) - own;
+    let left = rank - before;
     let holds = rank >= before && left < own;
     workgroupBarrier();
     if (holds) {
-      while (left >= atomicLoad(&histogram[bin])) {
-        left -= atomicLoad(&histogram[bin]);
-        bin++;
-      }
-      found |= bin << shift;
+      found |= lane << shift;
       rank = left;
-      ties = atomicLoad(&histogram[bin]);
+      ties = own;
     }
     workgroupBarrier();
     known = shift;
   }
   var least = 0xffffffffu;
-  for (var i = first + lane; i < first + SIZE; i += LANES) {
+  for (var i = first + lane; i < first + SIZE; i += BINS) {
     let bits = magnitude(i);
     if (bits > found) { least = min(least, bits); }
   }

@@ -17,6 +17,9 @@ export interface RequestShape {
   readonly neighbors: number;
 }
 
+/** Told of intermediate tensors by name, so that a caller can make them outputs. */
+export type Probe = (name: string, value: Value) => void;
+
 const TIME_FEATURES = 128;
 
 /**
@@ -27,7 +30,7 @@ const TIME_FEATURES = 128;
  * Per step: `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down` u32 [B, 2, 2],
  * `table.middle` u32 [B, 3, 2], `table.up.<level>` (see `upStack`), and `low` [pictures, S, S, 3] for super-resolution stages.
  */
-export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestShape, x: Value): Value {
+export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestShape, x: Value, probe?: Probe): Value {
   const batch = shape.pictures * shape.evaluations;
   const texts = shape.texts + shape.neighbors;
   const ids = g.input("text.ids", [texts, config.text_len], "request", "u32");
@@ -77,10 +80,10 @@ export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestSha
   const h = shape.evaluations > 1 ? embedding(g, entry, g.constant(copies, [batch])) : entry;
   const conditions = { embedding: condition(g, config, pooled, rows, time), text };
   const skips = downStack(g, config, h, conditions, table("down", 2));
-  g.output("embedding", conditions.embedding);
-  g.output("text.tokens", text);
-  skips.forEach((skip, i) => g.output(`down.skip${i}`, skip));
-  neighbors.forEach((tokens, level) => g.output(`neighbors.level${level}`, tokens));
+  probe?.("text.tokens", text);
+  probe?.("embedding", conditions.embedding);
+  for (const [i, skip] of skips.entries()) probe?.(`down.skip${i}`, skip);
+  for (const [level, tokens] of neighbors.entries()) probe?.(`neighbors.level${level}`, tokens);
   return upStack(g, config, skips, conditions, neighbors, {
     middle: table("middle", 3),
     up: config.up_attention.map((attends, level) =>

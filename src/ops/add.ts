@@ -1,7 +1,8 @@
 // Sum of two tensors, with an activation: residuals that no producer took in, positions, and the two halves of a conditioning vector.
+
+import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/add.simple.wgsl";
 import vec4 from "../../kernels/add.vec4.wgsl";
-import activation from "../../kernels/activation.wgsl";
 import { type Activation, activate, activationCode } from "./activation.ts";
 import {
   grid1d,

@@ -3,16 +3,7 @@ import register from "../../kernels/layer_norm.register.wgsl";
 import simple from "../../kernels/layer_norm.simple.wgsl";
 import workgroup from "../../kernels/layer_norm.workgroup.wgsl";
 import workgroupSum from "../../kernels/workgroup_sum.wgsl";
-import {
-  expectShape,
-  grid1d,
-  type Launch,
-  type Op,
-  required,
-  sizeOf,
-  storageOf,
-  type TensorType,
-} from "./op.ts";
+import { expectShape, grid1d, type Launch, type Op, required, sizeOf, storageOf, type TensorType } from "./op.ts";
 import { expectDtype, unfitForScalar, unfitForVec4 } from "./operands.ts";
 
 /** Attributes of `layerNorm`. */

@@ -31,10 +31,10 @@ describe("order statistics", () => {
       const gpu = await testGpu();
       const random = new Random(3);
       // A size of 4 j + 1 puts each quarter on an order statistic, so that nothing is interpolated.
-      for (const size of [1, 5, 257, 1025, 12289]) {
+      for (const size of [1, 257, 12289]) {
         const type: TensorType = { shape: [2, size], dtype: "f32" };
         const data = Float64Array.from(Float32Array.from(values(random, 2 * size)));
-        for (const p of [0, 0.25, 0.5, 0.75, 1]) {
+        for (const p of [0, 0.5, 0.75, 1]) {
           const output = absQuantile.infer([type], { p });
           const got = await execute(gpu, variant.launch([type], output, { p }, gpu.traits), [{ type, data }], output);
           const expected = [0, 1].map(

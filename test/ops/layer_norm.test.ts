@@ -7,7 +7,11 @@ function randomLayerNorm(random: Random): Case<LayerNormAttributes> {
   const d = random.pick([random.int(1, 70), 4 * random.int(1, 80)]);
   const rows = random.pick([[random.int(1, 30)], [random.int(1, 3), random.int(1, 20)]]);
   return {
-    inputs: [{ type: { shape: [...rows, d], dtype: storage(random, d) } }, { type: { shape: [d], dtype: "f32" } }, { type: { shape: [d], dtype: "f32" } }],
+    inputs: [
+      { type: { shape: [...rows, d], dtype: storage(random, d) } },
+      { type: { shape: [d], dtype: "f32" } },
+      { type: { shape: [d], dtype: "f32" } },
+    ],
     attributes: { epsilon: random.pick([1e-6, 1e-5]) },
   };
 }

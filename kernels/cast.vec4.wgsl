@@ -1,0 +1,11 @@
+// The same values in another storage, four a thread. For any adapter.
+// x and y of one shape. Prelude: nothing but their storage.
+
+@group(0) @binding(0) var<storage, read> x: array<x4>;
+@group(0) @binding(1) var<storage, read_write> y: array<y4>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let index = id.x + id.y * groups.x * 64u;
+  if (index < arrayLength(&y)) { y[index] = store_y4(load_x4(x[index])); }
+}

@@ -1,0 +1,11 @@
+// Pixel shuffle and unshuffle, one value a thread: for f32 tensors of any width.
+// x and y in the order that the map gives. Prelude: that of the map.
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let index = id.x + id.y * groups.x * 64u;
+  if (index < arrayLength(&y)) { y[index] = x[source(index)]; }
+}
