@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3u) {
     known = shift;
   }
   var above = found;
-  if (FRACTION > 0.0 && false) {
+  if (FRACTION > 0.0 && rank + 1u == ties) {
     above = 0xffffffffu;
     for (var i = first; i < first + SIZE; i++) {
       let bits = magnitude(i);

@@ -1,4 +1,4 @@
-// The clean picture that a noisy one and the model's output imply, clipped; one element a thread: the definition as a kernel, for samples of any size.
+// The clean picture that a noisy one and the model's output imply, clipped, one element a thread: for samples of any size.
 // x, m, y [N, ...]. Prelude: CLIPPED, CLIP (the clip's half-width); coefficients in front.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;

@@ -1,4 +1,4 @@
-// The clean picture that a noisy one and the model's output imply, clipped; four elements a thread: for samples of a multiple of 4 elements.
+// The clean picture that a noisy one and the model's output imply, clipped, four elements a thread (samples of a multiple of 4).
 // x, m, y [N, ...]. Prelude: CLIPPED, CLIP (the clip's half-width); coefficients in front.
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;

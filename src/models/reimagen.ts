@@ -26,9 +26,9 @@ const TIME_FEATURES = 128;
  * Adds the model to the builder and returns its prediction [evaluations x pictures, S, S, 3], f32, the conditional evaluations first.
  *
  * Inputs it declares, per request: `text.ids` u32 [texts + neighbors, text_len] (prompts, then captions), `text.table` u32 [.., 1, 2],
- * `text.lengths` u32 [..], `neighbor.images` [neighbors, S, S, 3] in [-1, 1], `neighbor.table` u32 [neighbors, 2, 2].
- * Per step: `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down` u32 [B, 2, 2],
- * `table.middle` u32 [B, 3, 2], `table.up.<level>` (see `upStack`), and `low` [pictures, S, S, 3] for super-resolution stages.
+ * `text.lengths` u32 [..], `neighbor.images` [neighbors, S, S, 3] in [-1, 1], `neighbor.table.down.<level>` u32.
+ * Per step: `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down.<level>`, `table.middle` and
+ * `table.up.<level>` u32 [B, segments, 2] (`tables.ts` fills them), and `low` [pictures, S, S, 3] for super-resolution stages.
  */
 export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestShape, x: Value, probe?: Probe): Value {
   const batch = shape.pictures * shape.evaluations;
@@ -61,7 +61,7 @@ export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestSha
       config,
       stem(g, config, blank ? concat(g, neighborImages, blank) : neighborImages),
       { embedding: neighborEmbedding, text },
-      g.input("neighbor.table", [shape.neighbors, 2, 2], "request", "u32"),
+      downTables(g, config, "neighbor.table", shape.neighbors, "request"),
     ),
   );
   const neighbors = config.channels.map((_, level) => {
@@ -79,7 +79,7 @@ export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestSha
   const copies = Uint32Array.from({ length: batch }, (_, i) => i % shape.pictures);
   const h = shape.evaluations > 1 ? embedding(g, entry, g.constant(copies, [batch])) : entry;
   const conditions = { embedding: condition(g, config, pooled, rows, time), text };
-  const skips = downStack(g, config, h, conditions, table("down", 2));
+  const skips = downStack(g, config, h, conditions, downTables(g, config, "table", batch, "step"));
   probe?.("text.tokens", text);
   probe?.("embedding", conditions.embedding);
   for (const [i, skip] of skips.entries()) probe?.(`down.skip${i}`, skip);
@@ -95,6 +95,14 @@ export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestSha
 /** Tokens of one neighbour at each level, for the lengths in the tables. */
 export function tokensPerNeighbor(config: ModelConfig): number[] {
   return config.channels.map((_, level) => levelSide(config, level) ** 2);
+}
+
+function downTables(g: GraphBuilder, config: ModelConfig, prefix: string, batch: number, stage: "request" | "step") {
+  return config.down_attention.map((attends, level) =>
+    attends
+      ? g.input(`${prefix}.down.${level}`, [batch, config.self_attention[level] ? 2 : 1, 2], stage, "u32")
+      : undefined,
+  );
 }
 
 /** Embedding of time and pooled text: silu(time + pooled[rows]), [B, time_dim]. */

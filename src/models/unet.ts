@@ -53,13 +53,13 @@ export function stem(g: GraphBuilder, config: ModelConfig, x: Value): Value {
   );
 }
 
-/** The down-stack `f` after the stem: h -> every block's feature map, in order. `table` u32 [B, 2, 2]: self, text. */
+/** The down-stack `f` after the stem: h -> every block's feature map, in order. `tables` of each level that attends: self where it has it, text. */
 export function downStack(
   g: GraphBuilder,
   config: ModelConfig,
   h: Value,
   conditions: Conditions,
-  table: Value,
+  tables: readonly (Value | undefined)[],
 ): Value[] {
   const skips: Value[] = [];
   config.channels.forEach((channels, level) => {
@@ -75,7 +75,8 @@ export function downStack(
       );
     for (let block = 0; block < config.blocks[level]!; block++) {
       h = residualBlock(g, config, `down.${level}.${block}`, h, channels, conditions);
-      if (config.down_attention[level])
+      const table = tables[level];
+      if (table)
         h = contextAttention(
           g,
           config,

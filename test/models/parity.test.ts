@@ -4,7 +4,8 @@ import { createExecutor, type Executor } from "../../src/graph/executor.ts";
 import { GraphBuilder, weightsOf } from "../../src/graph/graph.ts";
 import { openSafetensors, type Safetensors, toFloat32 } from "../../src/io/safetensors.ts";
 import { type ModelConfig, readConfig } from "../../src/models/config.ts";
-import { reimagen, tokensPerNeighbor } from "../../src/models/reimagen.ts";
+import { reimagen } from "../../src/models/reimagen.ts";
+import { neighborTables, stepTables } from "../../src/models/tables.ts";
 import { loadWeights } from "../../src/models/weights.ts";
 import { fixture, fixtureText } from "../fixture.ts";
 import { testGpu } from "../gpu.ts";
@@ -78,23 +79,17 @@ async function prepare(storage: "f32" | "f16", k: number): Promise<Executor> {
   executor.write("text.ids", ids);
   executor.write("text.lengths", lengths);
   executor.write("text.table", Uint32Array.from([...lengths].flatMap((length, row) => [row, length])));
-  const side = config.size / config.patch;
+  const text = (row: number) => ({ row, length: lengths[row]! });
   if (k > 0) {
     const pictures = channelsLast(await floats(golden, "in.neighbors"), [2, 3, config.size, config.size]);
     executor.write("neighbor.images", pictures.slice(0, k * config.size ** 2 * 3));
-    executor.write(
-      "neighbor.table",
-      Uint32Array.from(Array.from({ length: k }, (_, n) => [n, (side / 2) ** 2, 1 + n, lengths[1 + n]!]).flat()),
-    );
+    const captions = Array.from({ length: k }, (_, n) => text(1 + n));
+    for (const [input, table] of neighborTables(config, captions)) executor.write(input, table);
   }
   executor.write("x", channelsLast(await floats(golden, "in.x"), [1, 3, config.size, config.size]));
   executor.write("t", await floats(golden, "in.t"));
-  executor.write("rows", Uint32Array.of(0));
-  const tokens = tokensPerNeighbor(config);
-  executor.write("table.down", Uint32Array.of(0, tokens[1]!, 0, lengths[0]!));
-  executor.write("table.middle", Uint32Array.of(0, tokens[1]!, 0, lengths[0]!, 0, k * tokens[1]!));
-  executor.write("table.up.0", Uint32Array.of(0, lengths[0]!, 0, k * tokens[0]!));
-  executor.write("table.up.1", Uint32Array.of(0, tokens[1]!, 0, lengths[0]!, 0, k * tokens[1]!));
+  const shown = { text: text(0), neighbors: { first: 0, count: k } };
+  for (const [input, table] of stepTables(config, [shown])) executor.write(input, table);
   return executor;
 }
 
