@@ -1,5 +1,5 @@
 // Layer norm, barrier-free: one thread a row, four channels at a time. For software adapters.
-// x and y [rows, D], gamma and beta [D]. Prelude: D4 (D in vec4), EPSILON.
+// x and y [rows, D], gamma and beta [D]. Prelude: EPSILON.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
 @group(0) @binding(1) var<storage, read> gamma: array<vec4f>;
@@ -8,13 +8,14 @@
 
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let start = (id.x + id.y * groups.x * 8u) * D4;
+  let d4 = arrayLength(&gamma);
+  let start = (id.x + id.y * groups.x * 8u) * d4;
   if (start >= arrayLength(&y)) { return; }
   var sum = vec4f();
-  for (var i = 0u; i < D4; i++) { sum += load_x4(x[start + i]); }
-  let mean = dot(sum, vec4f(1.0)) / f32(D4 * 4u);
+  for (var i = 0u; i < d4; i++) { sum += load_x4(x[start + i]); }
+  let mean = dot(sum, vec4f(1.0)) / f32(d4 * 4u);
   var squares = vec4f();
-  for (var i = 0u; i < D4; i++) { let d = load_x4(x[start + i]) - mean; squares += d * d; }
-  let rstd = inverseSqrt(dot(squares, vec4f(1.0)) / f32(D4 * 4u) + EPSILON);
-  for (var i = 0u; i < D4; i++) { y[start + i] = store_y4((load_x4(x[start + i]) - mean) * rstd * gamma[i] + beta[i]); }
+  for (var i = 0u; i < d4; i++) { let d = load_x4(x[start + i]) - mean; squares += d * d; }
+  let rstd = inverseSqrt(dot(squares, vec4f(1.0)) / f32(d4 * 4u) + EPSILON);
+  for (var i = 0u; i < d4; i++) { y[start + i] = store_y4((load_x4(x[start + i]) - mean) * rstd * gamma[i] + beta[i]); }
 }

@@ -1,5 +1,5 @@
 // Layer norm y = (x - mean) / sqrt(variance + EPSILON) * gamma + beta, one thread a row: the definition as a kernel, for f32 rows of any length.
-// x and y [rows, D], gamma and beta [D]. Prelude: D, EPSILON.
+// x and y [rows, D], gamma and beta [D]. Prelude: EPSILON.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
@@ -8,13 +8,14 @@
 
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let start = (id.x + id.y * groups.x * 8u) * D;
+  let d = arrayLength(&gamma);
+  let start = (id.x + id.y * groups.x * 8u) * d;
   if (start >= arrayLength(&y)) { return; }
   var sum = 0.0;
-  for (var i = 0u; i < D; i++) { sum += x[start + i]; }
-  let mean = sum / f32(D);
+  for (var i = 0u; i < d; i++) { sum += x[start + i]; }
+  let mean = sum / f32(d);
   var squares = 0.0;
-  for (var i = 0u; i < D; i++) { let d = x[start + i] - mean; squares += d * d; }
-  let rstd = inverseSqrt(squares / f32(D) + EPSILON);
-  for (var i = 0u; i < D; i++) { y[start + i] = (x[start + i] - mean) * rstd * gamma[i] + beta[i]; }
+  for (var i = 0u; i < d; i++) { let v = x[start + i] - mean; squares += v * v; }
+  let rstd = inverseSqrt(squares / f32(d) + EPSILON);
+  for (var i = 0u; i < d; i++) { y[start + i] = (x[start + i] - mean) * rstd * gamma[i] + beta[i]; }
 }

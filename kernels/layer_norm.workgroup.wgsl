@@ -1,5 +1,5 @@
 // Layer norm, one workgroup a row: threads stride over its channels in fours. For GPUs.
-// x and y [rows, D], gamma and beta [D]. Prelude: D4 (D in vec4), THREADS, EPSILON.
+// x and y [rows, D], gamma and beta [D]. Prelude: THREADS, EPSILON.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
 @group(0) @binding(1) var<storage, read> gamma: array<vec4f>;
@@ -12,13 +12,14 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) index: u32,
 ) {
-  let start = (group.x + group.y * groups.x) * D4;
+  let d4 = arrayLength(&gamma);
+  let start = (group.x + group.y * groups.x) * d4;
   if (start >= arrayLength(&y)) { return; }
   var sum = vec4f();
-  for (var i = index; i < D4; i += THREADS) { sum += load_x4(x[start + i]); }
-  let mean = workgroup_sum(dot(sum, vec4f(1.0)), index) / f32(D4 * 4u);
+  for (var i = index; i < d4; i += THREADS) { sum += load_x4(x[start + i]); }
+  let mean = workgroup_sum(dot(sum, vec4f(1.0)), index) / f32(d4 * 4u);
   var squares = vec4f();
-  for (var i = index; i < D4; i += THREADS) { let d = load_x4(x[start + i]) - mean; squares += d * d; }
-  let rstd = inverseSqrt(workgroup_sum(dot(squares, vec4f(1.0)), index) / f32(D4 * 4u) + EPSILON);
-  for (var i = index; i < D4; i += THREADS) { y[start + i] = store_y4((load_x4(x[start + i]) - mean) * rstd * gamma[i] + beta[i]); }
+  for (var i = index; i < d4; i += THREADS) { let d = load_x4(x[start + i]) - mean; squares += d * d; }
+  let rstd = inverseSqrt(workgroup_sum(dot(squares, vec4f(1.0)), index) / f32(d4 * 4u) + EPSILON);
+  for (var i = index; i < d4; i += THREADS) { y[start + i] = store_y4((load_x4(x[start + i]) - mean) * rstd * gamma[i] + beta[i]); }
 }

@@ -1,5 +1,5 @@
 // RMS norm y = x / sqrt(mean square + EPSILON) * gamma, one thread a row: the definition as a kernel, for f32 rows of any length.
-// x and y [rows, D], gamma [D]. Prelude: D, EPSILON.
+// x and y [rows, D], gamma [D]. Prelude: EPSILON.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
@@ -7,10 +7,11 @@
 
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let start = (id.x + id.y * groups.x * 8u) * D;
+  let d = arrayLength(&gamma);
+  let start = (id.x + id.y * groups.x * 8u) * d;
   if (start >= arrayLength(&y)) { return; }
   var squares = 0.0;
-  for (var i = 0u; i < D; i++) { let v = x[start + i]; squares += v * v; }
-  let rstd = inverseSqrt(squares / f32(D) + EPSILON);
-  for (var i = 0u; i < D; i++) { y[start + i] = x[start + i] * rstd * gamma[i]; }
+  for (var i = 0u; i < d; i++) { let v = x[start + i]; squares += v * v; }
+  let rstd = inverseSqrt(squares / f32(d) + EPSILON);
+  for (var i = 0u; i < d; i++) { y[start + i] = x[start + i] * rstd * gamma[i]; }
 }

@@ -76,13 +76,12 @@ export const rmsNorm: Op<RmsNormAttributes> = {
 const rowsOf = (output: TensorType) => sizeOf(output) / output.shape.at(-1)!;
 
 function specialise(variant: string, code: string, x: TensorType, epsilon: number): Launch["kernel"] {
-  const d = x.shape.at(-1)!;
   return {
     name: `${name}.${variant}`,
     code,
     bindings: ["read", "read", "write"],
     storage: { x: storageOf(x), y: storageOf(x) },
-    constants: { D: d, D4: Math.floor(d / 4), THREADS: 64 },
+    constants: { THREADS: 64 },
     scalars: { EPSILON: epsilon },
   };
 }
