@@ -11,5 +11,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (index >= arrayLength(&y)) { return; }
   var at = index;
   if (REPEATS) { at = index % arrayLength(&b); }
-  y[index] = store_y4(activate(load_a4(a[index]) + load_b4(b[at])));
+  y[index] = store_y4(activate(load_a4(a[index]) + load_b4(b[at]), ACTIVATION));
 }

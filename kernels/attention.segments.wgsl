@@ -3,8 +3,8 @@
 // neighbours are consecutive rows, read as one).
 // q [B, QUERIES, Q_STRIDE]; segments s0, s1, s2 [rows, tokens, stride] with keys and values at channel offsets; bias [QUERIES, S0_TOKENS, HEADS]
 // (T5's relative bias, segment 0 only); y [B, QUERIES, HEADS * D].
-// Prelude: QUERIES, HEADS, D, Q_OFFSET, Q_STRIDE, SEGMENTS, Sn_TOKENS, Sn_STRIDE, Sn_KEYS, Sn_VALUES (offsets), HAS_BIAS, SCALE, ELEMENT
-// (channels a storage element: 1 or 4).
+// Prelude: D, ELEMENT (channels a storage element: 1 or 4). Uniform: QUERIES, HEADS, Q_OFFSET, Q_STRIDE, SEGMENTS, Sn_TOKENS, Sn_STRIDE, Sn_KEYS, Sn_VALUES (offsets), HAS_BIAS, D4 (D in vec4), SCALE
+// (bits of an f32).
 
 @group(0) @binding(0) var<storage, read> q: array<q_t>;
 @group(0) @binding(1) var<storage, read> table: array<u32>;
@@ -16,19 +16,19 @@
 
 // Where token `token` of segment `segment` begins, in elements, for the row that `sample` reads.
 fn token_start(segment: u32, sample: u32, token: u32) -> u32 {
-  let row = table[(sample * SEGMENTS + segment) * 2u];
-  if (segment == 0u) { return (row * S0_TOKENS + token) * S0_STRIDE; }
-  if (segment == 1u) { return (row * S1_TOKENS + token) * S1_STRIDE; }
-  return (row * S2_TOKENS + token) * S2_STRIDE;
+  let row = table[(sample * u.SEGMENTS + segment) * 2u];
+  if (segment == 0u) { return (row * u.S0_TOKENS + token) * u.S0_STRIDE; }
+  if (segment == 1u) { return (row * u.S1_TOKENS + token) * u.S1_STRIDE; }
+  return (row * u.S2_TOKENS + token) * u.S2_STRIDE;
 }
 
 // A table is data: what it asks for beyond the end of the segment is cut off.
 fn token_count(segment: u32, sample: u32) -> u32 {
-  let row = table[(sample * SEGMENTS + segment) * 2u];
-  let length = table[(sample * SEGMENTS + segment) * 2u + 1u];
-  if (segment == 0u) { return min(length, remaining(arrayLength(&s0), S0_STRIDE, row * S0_TOKENS)); }
-  if (segment == 1u) { return min(length, remaining(arrayLength(&s1), S1_STRIDE, row * S1_TOKENS)); }
-  return min(length, remaining(arrayLength(&s2), S2_STRIDE, row * S2_TOKENS));
+  let row = table[(sample * u.SEGMENTS + segment) * 2u];
+  let length = table[(sample * u.SEGMENTS + segment) * 2u + 1u];
+  if (segment == 0u) { return min(length, remaining(arrayLength(&s0), u.S0_STRIDE, row * u.S0_TOKENS)); }
+  if (segment == 1u) { return min(length, remaining(arrayLength(&s1), u.S1_STRIDE, row * u.S1_TOKENS)); }
+  return min(length, remaining(arrayLength(&s2), u.S2_STRIDE, row * u.S2_TOKENS));
 }
 
 fn remaining(elements: u32, stride: u32, start: u32) -> u32 {
@@ -37,9 +37,9 @@ fn remaining(elements: u32, stride: u32, start: u32) -> u32 {
 }
 
 fn key_offset(segment: u32) -> u32 {
-  return select(select(S2_KEYS, S1_KEYS, segment == 1u), S0_KEYS, segment == 0u);
+  return select(select(u.S2_KEYS, u.S1_KEYS, segment == 1u), u.S0_KEYS, segment == 0u);
 }
 
 fn value_offset(segment: u32) -> u32 {
-  return select(select(S2_VALUES, S1_VALUES, segment == 1u), S0_VALUES, segment == 0u);
+  return select(select(u.S2_VALUES, u.S1_VALUES, segment == 1u), u.S0_VALUES, segment == 0u);
 }

@@ -7,12 +7,12 @@ fn segment_value(segment: u32, at: u32) -> f32 {
 }
 
 fn score(sample: u32, query: u32, head: u32, segment: u32, token: u32) -> f32 {
-  let queries = (sample * QUERIES + query) * Q_STRIDE + Q_OFFSET + head * D;
+  let queries = (sample * u.QUERIES + query) * u.Q_STRIDE + u.Q_OFFSET + head * D;
   let keys = token_start(segment, sample, token) + key_offset(segment) + head * D;
   var sum = 0.0;
   for (var d = 0u; d < D; d++) { sum += q[queries + d] * segment_value(segment, keys + d); }
-  sum *= SCALE;
-  if (HAS_BIAS && segment == 0u) { sum += bias[(query * S0_TOKENS + token) * HEADS + head]; }
+  sum *= bitcast<f32>(u.SCALE);
+  if (u.HAS_BIAS != 0u && segment == 0u) { sum += bias[(query * u.S0_TOKENS + token) * u.HEADS + head]; }
   return sum;
 }
 
@@ -20,17 +20,17 @@ fn score(sample: u32, query: u32, head: u32, segment: u32, token: u32) -> f32 {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.x + id.y * groups.x * 64u;
   if (index >= arrayLength(&y)) { return; }
-  let channel = index % (HEADS * D);
+  let channel = index % (u.HEADS * D);
   let head = channel / D;
-  let query = index / (HEADS * D) % QUERIES;
-  let sample = index / (HEADS * D) / QUERIES;
+  let query = index / (u.HEADS * D) % u.QUERIES;
+  let sample = index / (u.HEADS * D) / u.QUERIES;
   var most = -3.0e38;
-  for (var s = 0u; s < SEGMENTS; s++) {
+  for (var s = 0u; s < u.SEGMENTS; s++) {
     for (var t = 0u; t < token_count(s, sample); t++) { most = max(most, score(sample, query, head, s, t)); }
   }
   var total = 0.0;
   var sum = 0.0;
-  for (var s = 0u; s < SEGMENTS; s++) {
+  for (var s = 0u; s < u.SEGMENTS; s++) {
     for (var t = 0u; t < token_count(s, sample); t++) {
       let p = exp(score(sample, query, head, s, t) - most);
       total += p;

@@ -1,129 +1,139 @@
-// Attention with online softmax (Milakov & Gimelshein, 2018), subgroup: a query a lane, four keys a step. For software adapters with
-// subgroups of 4 or 8: lanes load different keys and hand them round, queries and sums stay in registers. D a multiple of 8, at most 128.
+// Attention with online softmax (Milakov & Gimelshein, 2018), subgroup: four queries a lane, 64 keys a block. For software adapters with
+// subgroups of 4 or 8: as in the convolution, lanes load different tokens and hand them round, so that a load serves all lanes' queries.
+// Scores of a block and sums lie in arrays, which are slow there and are therefore touched once a block or once in 32 products.
+// D a multiple of 4, at most 128. Prelude: D, LANES.
+
+const NOTHING = -3.0e38;
+const lanes4 = vec4u(0u, 1u, 2u, 3u);
 
 fn segment_vec4(segment: u32, at: u32) -> vec4f {
-  if (SEGMENTS > 1u && segment == 1u) { return load_s4(s1[at]); }
-  if (SEGMENTS > 2u && segment == 2u) { return load_s4(s2[at]); }
-  return load_s4(s0[at]);
+  if (segment == 0u) { return load_s4(s0[at]); }
+  if (segment == 1u) { return load_s4(s1[at]); }
+  return load_s4(s2[at]);
 }
 
-struct Pair { a: mat4x4f, b: mat4x4f }
-
-// Two neighbouring vec4 of four tokens, as columns, in every lane; `at` is where they stand for this lane's own token.
-fn gather(segment: u32, at: u32, lane: u32) -> Pair {
-  if (LANES == 4u) {
-    let v = segment_vec4(segment, at);
-    let u = segment_vec4(segment, at + 1u);
-    return Pair(
-      mat4x4f(subgroupBroadcast(v, 0u), subgroupBroadcast(v, 1u), subgroupBroadcast(v, 2u), subgroupBroadcast(v, 3u)),
-      mat4x4f(subgroupBroadcast(u, 0u), subgroupBroadcast(u, 1u), subgroupBroadcast(u, 2u), subgroupBroadcast(u, 3u)));
-  }
-  // Eight lanes: the upper four fetch the second vec4.
-  let v = segment_vec4(segment, at + lane / 4u);
-  return Pair(
-    mat4x4f(subgroupBroadcast(v, 0u), subgroupBroadcast(v, 1u), subgroupBroadcast(v, 2u), subgroupBroadcast(v, 3u)),
-    mat4x4f(subgroupBroadcast(v, 4u), subgroupBroadcast(v, 5u), subgroupBroadcast(v, 6u), subgroupBroadcast(v, 7u)));
+// The vectors of lanes 0 to 3, or 4 to 7, as columns in every lane.
+fn spread(v: vec4f) -> mat4x4f {
+  return mat4x4f(subgroupBroadcast(v, 0u), subgroupBroadcast(v, 1u), subgroupBroadcast(v, 2u), subgroupBroadcast(v, 3u));
 }
-
-// Sixteen dimensions of the query against four keys.
-fn scores(query: mat4x4f, segment: u32, at: u32, dims4: u32, lane: u32) -> vec4f {
-  let low = gather(segment, at, lane);
-  var s = query[0] * low.a + query[1] * low.b;
-  if (dims4 > 2u) {
-    let high = gather(segment, at + 2u, lane);
-    s += query[2] * high.a + query[3] * high.b;
-  }
-  return s;
+fn spread_upper(v: vec4f) -> mat4x4f {
+  return mat4x4f(subgroupBroadcast(v, 4u), subgroupBroadcast(v, 5u), subgroupBroadcast(v, 6u), subgroupBroadcast(v, 7u));
 }
-
-// Sixteen dimensions of four values, weighted.
-fn weighted(p: vec4f, segment: u32, at: u32, dims4: u32, lane: u32) -> mat4x4f {
-  let low = gather(segment, at, lane);
-  if (dims4 <= 2u) { return mat4x4f(low.a * p, low.b * p, vec4f(), vec4f()); }
-  let high = gather(segment, at + 2u, lane);
-  return mat4x4f(low.a * p, low.b * p, high.a * p, high.b * p);
-}
-
-// Dimensions [16 part, 16 part + 16) of this thread's query; zeros past D.
-fn load_query(at: u32, part: u32) -> mat4x4f {
-  if (4u * part >= D / 4u) { return mat4x4f(); }
-  let start = at + 4u * part;
-  var high = mat2x4f();
-  if (4u * part + 2u < D / 4u) { high = mat2x4f(load_q4(q[start + 2u]), load_q4(q[start + 3u])); }
-  return SCALE * mat4x4f(load_q4(q[start]), load_q4(q[start + 1u]), high[0], high[1]);
-}
-
-fn store_part(at: u32, part: u32, sum: mat4x4f) {
-  if (4u * part >= D / 4u) { return; }
-  let start = at + 4u * part;
-  y[start] = store_y4(sum[0]);
-  y[start + 1u] = store_y4(sum[1]);
-  if (4u * part + 2u < D / 4u) {
-    y[start + 2u] = store_y4(sum[2]);
-    y[start + 3u] = store_y4(sum[3]);
-  }
-}
-
-const D4 = D / 4u;
 
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let sample = tile.z;
   let head = tile.y;
-  let query = min(id.x, QUERIES - 1u);
-  let from_q = ((sample * QUERIES + query) * Q_STRIDE + Q_OFFSET + head * D) / 4u;
-  let q0 = load_query(from_q, 0u); let q1 = load_query(from_q, 1u); let q2 = load_query(from_q, 2u); let q3 = load_query(from_q, 3u);
-  let q4 = load_query(from_q, 4u); let q5 = load_query(from_q, 5u); let q6 = load_query(from_q, 6u); let q7 = load_query(from_q, 7u);
-  var a0 = mat4x4f(); var a1 = mat4x4f(); var a2 = mat4x4f(); var a3 = mat4x4f();
-  var a4 = mat4x4f(); var a5 = mat4x4f(); var a6 = mat4x4f(); var a7 = mat4x4f();
-  var most = -3.0e38;
-  var total = 0.0;
-  for (var segment = 0u; segment < SEGMENTS; segment++) {
+  // Queries past the last repeat it; they are not stored.
+  let query = min(id.x * 4u + lanes4, vec4u(u.QUERIES - 1u));
+  let own = ((sample * u.QUERIES + query) * u.Q_STRIDE + u.Q_OFFSET + head * D) / 4u;
+  // Not a constant, so that no compiler unrolls loops over it: that took most of the time to the first picture on llvmpipe.
+  let depth = u.D4;
+  let scale = bitcast<f32>(u.SCALE);
+  var scores: array<vec4f, 64>;
+  var sums: array<vec4f, D>;
+  var most = vec4f(NOTHING);
+  var total = vec4f();
+  for (var segment = 0u; segment < u.SEGMENTS; segment++) {
     let count = token_count(segment, sample);
-    for (var token = 0u; token < count; token += 4u) {
-      let start = token_start(segment, sample, min(token + lane % 4u, count - 1u)) + head * D;
-      let keys = (start + key_offset(segment)) / 4u;
-      var s = scores(q0, segment, keys, D4, lane);
-      if (D4 > 4u) { s += scores(q1, segment, keys + 4u, D4 - 4u, lane); }
-      if (D4 > 8u) { s += scores(q2, segment, keys + 8u, D4 - 8u, lane); }
-      if (D4 > 12u) { s += scores(q3, segment, keys + 12u, D4 - 12u, lane); }
-      if (D4 > 16u) { s += scores(q4, segment, keys + 16u, D4 - 16u, lane); }
-      if (D4 > 20u) { s += scores(q5, segment, keys + 20u, D4 - 20u, lane); }
-      if (D4 > 24u) { s += scores(q6, segment, keys + 24u, D4 - 24u, lane); }
-      if (D4 > 28u) { s += scores(q7, segment, keys + 28u, D4 - 28u, lane); }
-      let tokens = token + vec4u(0u, 1u, 2u, 3u);
-      if (HAS_BIAS && segment == 0u) {
-        let at = (query * S0_TOKENS + min(tokens, vec4u(count - 1u))) * HEADS + head;
-        s += vec4f(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+    for (var block = 0u; block < count; block += 64u) {
+      let steps = (min(count - block, 64u) + 7u) / 8u;
+      // Scores of 8 keys a step: two vec4 a query.
+      var peak = most;
+      for (var step = 0u; step < steps; step++) {
+        let token = block + step * 8u;
+        let offset = key_offset(segment) + head * D;
+        let low = (token_start(segment, sample, min(token + lane, count - 1u)) + offset) / 4u;
+        let high = (token_start(segment, sample, min(token + lane + 4u, count - 1u)) + offset) / 4u;
+        var l0 = vec4f(); var l1 = vec4f(); var l2 = vec4f(); var l3 = vec4f();
+        var h0 = vec4f(); var h1 = vec4f(); var h2 = vec4f(); var h3 = vec4f();
+        for (var d = 0u; d < depth; d++) {
+          let x0 = load_q4(q[own.x + d]);
+          let x1 = load_q4(q[own.y + d]);
+          let x2 = load_q4(q[own.z + d]);
+          let x3 = load_q4(q[own.w + d]);
+          let k = segment_vec4(segment, low + d);
+          let first = spread(k);
+          l0 += x0 * first; l1 += x1 * first; l2 += x2 * first; l3 += x3 * first;
+          if (LANES == 8u) {
+            let second = spread_upper(k);
+            h0 += x0 * second; h1 += x1 * second; h2 += x2 * second; h3 += x3 * second;
+          } else {
+            let second = spread(segment_vec4(segment, high + d));
+            h0 += x0 * second; h1 += x1 * second; h2 += x2 * second; h3 += x3 * second;
+          }
+        }
+        let at = step * 8u;
+        scores[at] = l0; scores[at + 1u] = h0; scores[at + 2u] = l1; scores[at + 3u] = h1;
+        scores[at + 4u] = l2; scores[at + 5u] = h2; scores[at + 6u] = l3; scores[at + 7u] = h3;
       }
-      s = select(vec4f(-3.0e38), s, tokens < vec4u(count));
-      let peak = max(max(s.x, s.y), max(s.z, s.w));
-      if (peak > most) {
-        let shrink = exp(most - peak);
-        most = peak;
-        total *= shrink;
-        a0 *= shrink;
-        if (D4 > 4u) { a1 *= shrink; }
-        if (D4 > 8u) { a2 *= shrink; a3 *= shrink; }
-        if (D4 > 16u) { a4 *= shrink; a5 *= shrink; a6 *= shrink; a7 *= shrink; }
+      // In turn: keys 0 to 3 and 4 to 7 of a step, for each query.
+      for (var i = 0u; i < 8u * steps; i++) {
+        let row = i / 2u % 4u;
+        let keys = block + i / 8u * 8u + i % 2u * 4u + lanes4;
+        var s = scores[i] * scale;
+        if (u.HAS_BIAS != 0u && segment == 0u) {
+          let at = (query[row] * u.S0_TOKENS + min(keys, vec4u(count - 1u))) * u.HEADS + head;
+          s += vec4f(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+        }
+        s = select(vec4f(NOTHING), s, keys < vec4u(count));
+        scores[i] = s;
+        peak = select(peak, max(peak, vec4f(max(max(s.x, s.y), max(s.z, s.w)))), lanes4 == vec4u(row));
       }
-      let p = exp(s - most);
-      total += p.x + p.y + p.z + p.w;
-      let values = (start + value_offset(segment)) / 4u;
-      a0 += weighted(p, segment, values, D4, lane);
-      if (D4 > 4u) { a1 += weighted(p, segment, values + 4u, D4 - 4u, lane); }
-      if (D4 > 8u) { a2 += weighted(p, segment, values + 8u, D4 - 8u, lane); }
-      if (D4 > 12u) { a3 += weighted(p, segment, values + 12u, D4 - 12u, lane); }
-      if (D4 > 16u) { a4 += weighted(p, segment, values + 16u, D4 - 16u, lane); }
-      if (D4 > 20u) { a5 += weighted(p, segment, values + 20u, D4 - 20u, lane); }
-      if (D4 > 24u) { a6 += weighted(p, segment, values + 24u, D4 - 24u, lane); }
-      if (D4 > 28u) { a7 += weighted(p, segment, values + 28u, D4 - 28u, lane); }
+      let shrink = exp(most - peak);
+      most = peak;
+      total *= shrink;
+      for (var i = 0u; i < 8u * steps; i++) {
+        let row = i / 2u % 4u;
+        let p = exp(scores[i] - peak[row]);
+        scores[i] = p;
+        total = select(total, total + dot(p, vec4f(1.0)), lanes4 == vec4u(row));
+      }
+      // Values, eight dimensions at a time.
+      for (var d = 0u; d < depth; d += 2u) {
+        let next = min(d + 1u, depth - 1u) - d;
+        var a0 = vec4f(); var a1 = vec4f(); var a2 = vec4f(); var a3 = vec4f();
+        var b0 = vec4f(); var b1 = vec4f(); var b2 = vec4f(); var b3 = vec4f();
+        for (var step = 0u; step < steps; step++) {
+          let token = block + step * 8u;
+          let offset = value_offset(segment) + head * D;
+          let low = (token_start(segment, sample, min(token + lane, count - 1u)) + offset) / 4u + d;
+          let at = step * 8u;
+          let l0 = scores[at]; let h0 = scores[at + 1u]; let l1 = scores[at + 2u]; let h1 = scores[at + 3u];
+          let l2 = scores[at + 4u]; let h2 = scores[at + 5u]; let l3 = scores[at + 6u]; let h3 = scores[at + 7u];
+          let v = segment_vec4(segment, low);
+          let w = segment_vec4(segment, low + next);
+          let first = spread(v);
+          a0 += first * l0; a1 += first * l1; a2 += first * l2; a3 += first * l3;
+          let third = spread(w);
+          b0 += third * l0; b1 += third * l1; b2 += third * l2; b3 += third * l3;
+          if (LANES == 8u) {
+            let second = spread_upper(v);
+            a0 += second * h0; a1 += second * h1; a2 += second * h2; a3 += second * h3;
+            let fourth = spread_upper(w);
+            b0 += fourth * h0; b1 += fourth * h1; b2 += fourth * h2; b3 += fourth * h3;
+          } else {
+            let high = (token_start(segment, sample, min(token + lane + 4u, count - 1u)) + offset) / 4u + d;
+            let second = spread(segment_vec4(segment, high));
+            a0 += second * h0; a1 += second * h1; a2 += second * h2; a3 += second * h3;
+            let fourth = spread(segment_vec4(segment, high + next));
+            b0 += fourth * h0; b1 += fourth * h1; b2 += fourth * h2; b3 += fourth * h3;
+          }
+        }
+        let to = 4u * d;
+        sums[to] = sums[to] * shrink.x + a0; sums[to + 1u] = sums[to + 1u] * shrink.y + a1;
+        sums[to + 2u] = sums[to + 2u] * shrink.z + a2; sums[to + 3u] = sums[to + 3u] * shrink.w + a3;
+        if (next == 1u) {
+          sums[to + 4u] = sums[to + 4u] * shrink.x + b0; sums[to + 5u] = sums[to + 5u] * shrink.y + b1;
+          sums[to + 6u] = sums[to + 6u] * shrink.z + b2; sums[to + 7u] = sums[to + 7u] * shrink.w + b3;
+        }
+      }
     }
   }
-  if (id.x >= QUERIES) { return; }
   // With nothing to attend to the result is zero.
-  let scale = select(0.0, 1.0 / total, total > 0.0);
-  let to = ((sample * QUERIES + query) * HEADS + head) * D4;
-  store_part(to, 0u, a0 * scale); store_part(to, 1u, a1 * scale); store_part(to, 2u, a2 * scale); store_part(to, 3u, a3 * scale);
-  store_part(to, 4u, a4 * scale); store_part(to, 5u, a5 * scale); store_part(to, 6u, a6 * scale); store_part(to, 7u, a7 * scale);
+  let norm = select(vec4f(), 1.0 / total, total > vec4f());
+  for (var i = 0u; i < min(4u, max(u.QUERIES, id.x * 4u) - id.x * 4u); i++) {
+    let to = ((sample * u.QUERIES + query[i]) * u.HEADS + head) * depth;
+    for (var d = 0u; d < depth; d++) { y[to + d] = store_y4(sums[4u * d + i] * norm[i]); }
+  }
 }

@@ -16,14 +16,14 @@ fn segment_vec4(segment: u32, at: u32) -> vec4f {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_index) index: u32, @builtin(workgroup_id) tile: vec3u) {
   let sample = tile.z;
   let head = tile.y;
-  let query = min(id.x, QUERIES - 1u);
-  let from_q = ((sample * QUERIES + query) * Q_STRIDE + Q_OFFSET + head * D) / 4u;
+  let query = min(id.x, u.QUERIES - 1u);
+  let from_q = ((sample * u.QUERIES + query) * u.Q_STRIDE + u.Q_OFFSET + head * D) / 4u;
   var own: array<vec4f, D4>;
   var sum: array<vec4f, D4>;
-  for (var d = 0u; d < D4; d++) { own[d] = SCALE * load_q4(q[from_q + d]); }
+  for (var d = 0u; d < D4; d++) { own[d] = bitcast<f32>(u.SCALE) * load_q4(q[from_q + d]); }
   var most = -3.0e38;
   var total = 0.0;
-  for (var segment = 0u; segment < SEGMENTS; segment++) {
+  for (var segment = 0u; segment < u.SEGMENTS; segment++) {
     let count = token_count(segment, sample);
     for (var first = 0u; first < count; first += 16u) {
       for (var i = index; i < 16u * D4; i += 64u) {
@@ -36,7 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
         var score4 = vec4f();
         for (var d = 0u; d < D4; d++) { score4 += own[d] * keys[t][d]; }
         var score = dot(score4, vec4f(1.0));
-        if (HAS_BIAS && segment == 0u) { score += bias[(query * S0_TOKENS + first + t) * HEADS + head]; }
+        if (u.HAS_BIAS != 0u && segment == 0u) { score += bias[(query * u.S0_TOKENS + first + t) * u.HEADS + head]; }
         if (score > most) {
           let shrink = exp(most - score);
           most = score;
@@ -50,9 +50,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
       workgroupBarrier();
     }
   }
-  if (id.x >= QUERIES) { return; }
+  if (id.x >= u.QUERIES) { return; }
   // With nothing to attend to the result is zero.
   let scale = select(0.0, 1.0 / total, total > 0.0);
-  let to = ((sample * QUERIES + query) * HEADS + head) * D4;
+  let to = ((sample * u.QUERIES + query) * u.HEADS + head) * D4;
   for (var d = 0u; d < D4; d++) { y[to + d] = store_y4(sum[d] * scale); }
 }

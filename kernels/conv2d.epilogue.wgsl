@@ -1,7 +1,7 @@
 // Operands and epilogue that the vec4 kernels of the convolution share: bias, activation, residual.
 // x [B, H, W, C], x2 [B, H, W, C2] (further channels, after those of x), w [KH, KW, C + C2, O], b [O], r and y [B, HO, WO, O];
 // channels multiples of 4. With UPSAMPLE 2 the kernel sees each input pixel twice in each direction (nearest).
-// Prelude: H, W, C4, X2_C4, HO, WO, O4 (channels in vec4), KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, HAS_RESIDUAL, ACTIVATION.
+// Uniform: H, W, C4, X2_C4, HO, WO, O4 (channels in vec4), KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, HAS_RESIDUAL, ACTIVATION. Prelude: HAS_X2.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
 @group(0) @binding(1) var<storage, read> x2: array<z4>;
@@ -10,25 +10,23 @@
 @group(0) @binding(4) var<storage, read> r: array<r4>;
 @group(0) @binding(5) var<storage, read_write> y: array<y4>;
 
-const INPUTS4 = C4 + X2_C4;
-
 // Input row or column that tap `tap` of output `o` reads, and whether it lies inside; outside reads 0 and must be masked.
 fn source(o: u32, tap: u32, extent: u32) -> vec2u {
-  let at = o * STRIDE + tap;
-  let inside = at >= PADDING && at < extent * UPSAMPLE + PADDING;
-  return vec2u(select(0u, (at - PADDING) / UPSAMPLE, inside), u32(inside));
+  let at = o * u.STRIDE + tap;
+  let inside = at >= u.PADDING && at < extent * u.UPSAMPLE + u.PADDING;
+  return vec2u(select(0u, (at - u.PADDING) / u.UPSAMPLE, inside), u32(inside));
 }
 
 // Four channels of the concatenation of x and x2 at a pixel.
 fn load_input(pixel: u32, channel: u32) -> vec4f {
-  if (X2_C4 > 0u && channel >= C4) { return load_z4(x2[pixel * X2_C4 + channel - C4]); }
-  return load_x4(x[pixel * C4 + channel]);
+  if (HAS_X2 && channel >= u.C4) { return load_z4(x2[pixel * u.X2_C4 + channel - u.C4]); }
+  return load_x4(x[pixel * u.C4 + channel]);
 }
 
 fn finish(pixel: u32, channel: u32, sum: vec4f) {
   var v = sum;
-  if (HAS_BIAS) { v += b[channel]; }
-  v = activate(v);
-  if (HAS_RESIDUAL) { v += load_r4(r[pixel * O4 + channel]); }
-  y[pixel * O4 + channel] = store_y4(v);
+  if (u.HAS_BIAS != 0u) { v += b[channel]; }
+  v = activate(v, u.ACTIVATION);
+  if (u.HAS_RESIDUAL != 0u) { v += load_r4(r[pixel * u.O4 + channel]); }
+  y[pixel * u.O4 + channel] = store_y4(v);
 }

@@ -6,24 +6,25 @@ var<workgroup> weights: array<array<vec4f, 17>, 16>;
 
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32) {
-  let count = arrayLength(&y) / O4;
+  let inputs4 = u.C4 + u.X2_C4;
+  let count = arrayLength(&y) / u.O4;
   // 256 threads fetch 256 vec4 of x and 256 of w a step: one each.
   let fetched = min(tile.x * 64u + index / 4u, count - 1u);
   let part = index % 4u;
-  let row = fetched / WO;
+  let row = fetched / u.WO;
   let wChannel = tile.y * 16u + index % 16u;
   let wInput = index / 16u;
   var s0 = vec4f(); var s1 = vec4f(); var s2 = vec4f(); var s3 = vec4f();
-  for (var tap = 0u; tap < KH * KW; tap++) {
-    let line = source(row % HO, tap / KW, H);
-    let place = source(fetched % WO, tap % KW, W);
-    let pixel = (row / HO * H + line.x) * W + place.x;
+  for (var tap = 0u; tap < u.KH * u.KW; tap++) {
+    let line = source(row % u.HO, tap / u.KW, u.H);
+    let place = source(fetched % u.WO, tap % u.KW, u.W);
+    let pixel = (row / u.HO * u.H + line.x) * u.W + place.x;
     let inside = line.y * place.y == 1u;
-    for (var c = 0u; c < INPUTS4; c += 4u) {
+    for (var c = 0u; c < inputs4; c += 4u) {
       var xv = vec4f();
-      if (inside && c + part < INPUTS4) { xv = load_input(pixel, c + part); }
+      if (inside && c + part < inputs4) { xv = load_input(pixel, c + part); }
       var wv = vec4f();
-      if (4u * c + wInput < 4u * INPUTS4 && wChannel < O4) { wv = load_w4(w[(tap * 4u * INPUTS4 + 4u * c + wInput) * O4 + wChannel]); }
+      if (4u * c + wInput < 4u * inputs4 && wChannel < u.O4) { wv = load_w4(w[(tap * 4u * inputs4 + 4u * c + wInput) * u.O4 + wChannel]); }
       pixels[index / 4u][part] = xv;
       weights[wInput][index % 16u] = wv;
       workgroupBarrier();
@@ -39,7 +40,7 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
   }
   let pixel = tile.x * 64u + local.y * 4u;
   let channel = tile.y * 16u + local.x;
-  if (channel >= O4) { return; }
+  if (channel >= u.O4) { return; }
   if (pixel < count) { finish(pixel, channel, s0); }
   if (pixel + 1u < count) { finish(pixel + 1u, channel, s1); }
   if (pixel + 2u < count) { finish(pixel + 2u, channel, s2); }

@@ -9,5 +9,5 @@
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.x + id.y * groups.x * 64u;
   if (index >= arrayLength(&y)) { return; }
-  y[index] = activate(vec4f(a[index])).x * b[index];
+  y[index] = activate(vec4f(a[index]), ACTIVATION).x * b[index];
 }

@@ -9,5 +9,5 @@
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.x + id.y * groups.x * 64u;
   if (index >= arrayLength(&y)) { return; }
-  y[index] = store_y4(activate(load_a4(a[index])) * load_b4(b[index]));
+  y[index] = store_y4(activate(load_a4(a[index]), ACTIVATION) * load_b4(b[index]));
 }

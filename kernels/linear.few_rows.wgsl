@@ -1,18 +1,18 @@
 // Linear layer for at most 4 rows: lanes lie over columns, so every weight is read once. For any adapter (time embedding, FiLM, pooled text).
 
-@compute @workgroup_size(8)
+@compute @workgroup_size(1, 8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let column = id.x;
-  if (column >= N4) { return; }
+  let column = id.y;
+  if (column >= u.N4) { return; }
   var s0 = vec4f(); var s1 = vec4f(); var s2 = vec4f(); var s3 = vec4f();
   var at = column;
-  for (var k = 0u; k < K4; k++) {
-    let block = mat4x4f(load_w4(w[at]), load_w4(w[at + N4]), load_w4(w[at + 2u * N4]), load_w4(w[at + 3u * N4]));
-    at += 4u * N4;
+  for (var k = 0u; k < u.K4; k++) {
+    let block = mat4x4f(load_w4(w[at]), load_w4(w[at + u.N4]), load_w4(w[at + 2u * u.N4]), load_w4(w[at + 3u * u.N4]));
+    at += 4u * u.N4;
     s0 += block * load_x4(x[k]);
-    if (ROWS > 1u) { s1 += block * load_x4(x[K4 + k]); }
-    if (ROWS > 2u) { s2 += block * load_x4(x[2u * K4 + k]); }
-    if (ROWS > 3u) { s3 += block * load_x4(x[3u * K4 + k]); }
+    if (ROWS > 1u) { s1 += block * load_x4(x[u.K4 + k]); }
+    if (ROWS > 2u) { s2 += block * load_x4(x[2u * u.K4 + k]); }
+    if (ROWS > 3u) { s3 += block * load_x4(x[3u * u.K4 + k]); }
   }
   finish(0u, column, s0); finish(1u, column, s1); finish(2u, column, s2); finish(3u, column, s3);
 }

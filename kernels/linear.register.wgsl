@@ -2,24 +2,24 @@
 // Each step takes 4 values of K: a 4x4 block of w is a matrix, and `w * x` is its share of four outputs.
 
 fn block(at: u32) -> mat4x4f {
-  return mat4x4f(load_w4(w[at]), load_w4(w[at + N4]), load_w4(w[at + 2u * N4]), load_w4(w[at + 3u * N4]));
+  return mat4x4f(load_w4(w[at]), load_w4(w[at + u.N4]), load_w4(w[at + 2u * u.N4]), load_w4(w[at + 3u * u.N4]));
 }
 
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u) {
-  let last = arrayLength(&y) / N4 - 1u;
+  let last = arrayLength(&y) / u.N4 - 1u;
   let row = id.x * 4u;
   let column = id.y * 2u;
   // Rows and columns past the edge repeat the last one; `finish` drops them.
-  let a0 = min(row, last) * K4;
-  let a1 = min(row + 1u, last) * K4;
-  let a2 = min(row + 2u, last) * K4;
-  let a3 = min(row + 3u, last) * K4;
+  let a0 = min(row, last) * u.K4;
+  let a1 = min(row + 1u, last) * u.K4;
+  let a2 = min(row + 2u, last) * u.K4;
+  let a3 = min(row + 3u, last) * u.K4;
   var at = column;
-  let right = min(column + 1u, N4 - 1u) - column;
+  let right = min(column + 1u, u.N4 - 1u) - column;
   var s00 = vec4f(); var s10 = vec4f(); var s20 = vec4f(); var s30 = vec4f();
   var s01 = vec4f(); var s11 = vec4f(); var s21 = vec4f(); var s31 = vec4f();
-  for (var k = 0u; k < K4; k++) {
+  for (var k = 0u; k < u.K4; k++) {
     let x0 = load_x4(x[a0 + k]);
     let x1 = load_x4(x[a1 + k]);
     let x2 = load_x4(x[a2 + k]);
@@ -28,7 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     s00 += w0 * x0; s10 += w0 * x1; s20 += w0 * x2; s30 += w0 * x3;
     let w1 = block(at + right);
     s01 += w1 * x0; s11 += w1 * x1; s21 += w1 * x2; s31 += w1 * x3;
-    at += 4u * N4;
+    at += 4u * u.N4;
   }
   finish(row, column, s00); finish(row + 1u, column, s10); finish(row + 2u, column, s20); finish(row + 3u, column, s30);
   finish(row, column + 1u, s01); finish(row + 1u, column + 1u, s11); finish(row + 2u, column + 1u, s21); finish(row + 3u, column + 1u, s31);

@@ -1,5 +1,5 @@
 // Linear layer y = act(x w + b) + r, one output a thread: the definition as a kernel, for f32 tensors of any shape.
-// x [M, K], w [K, N], b [N], r and y [M, N]. Prelude: K, N, HAS_BIAS, HAS_RESIDUAL, ACTIVATION (0 none, 1 silu, 2 gelu).
+// x [M, K], w [K, N], b [N], r and y [M, N]. Uniform: K, N, HAS_BIAS, HAS_RESIDUAL, ACTIVATION (0 none, 1 silu, 2 gelu).
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -11,12 +11,12 @@
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.x + id.y * groups.x * 64u;
   if (index >= arrayLength(&y)) { return; }
-  let row = index / N;
-  let column = index % N;
+  let row = index / u.N;
+  let column = index % u.N;
   var sum = 0.0;
-  for (var k = 0u; k < K; k++) { sum += x[row * K + k] * w[k * N + column]; }
-  if (HAS_BIAS) { sum += b[column]; }
-  sum = activate(vec4f(sum)).x;
-  if (HAS_RESIDUAL) { sum += r[index]; }
+  for (var k = 0u; k < u.K; k++) { sum += x[row * u.K + k] * w[k * u.N + column]; }
+  if (u.HAS_BIAS != 0u) { sum += b[column]; }
+  sum = activate(vec4f(sum), u.ACTIVATION).x;
+  if (u.HAS_RESIDUAL != 0u) { sum += r[index]; }
   y[index] = sum;
 }

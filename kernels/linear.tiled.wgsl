@@ -6,19 +6,19 @@ var<workgroup> columns: array<array<vec4f, 17>, 16>;
 
 @compute @workgroup_size(16, 16)
 fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32) {
-  let last = arrayLength(&y) / N4 - 1u;
+  let last = arrayLength(&y) / u.N4 - 1u;
   // 256 threads fetch 256 vec4 of x and 256 of w a step: one each.
   let fetchRow = index / 4u;
   let fetchK = index % 4u;
-  let xRow = min(tile.x * 64u + fetchRow, last) * K4;
+  let xRow = min(tile.x * 64u + fetchRow, last) * u.K4;
   let wColumn = tile.y * 16u + index % 16u;
   let wRow = index / 16u;
   var s0 = vec4f(); var s1 = vec4f(); var s2 = vec4f(); var s3 = vec4f();
-  for (var k = 0u; k < K4; k += 4u) {
+  for (var k = 0u; k < u.K4; k += 4u) {
     var xv = vec4f();
-    if (k + fetchK < K4) { xv = load_x4(x[xRow + k + fetchK]); }
+    if (k + fetchK < u.K4) { xv = load_x4(x[xRow + k + fetchK]); }
     var wv = vec4f();
-    if (k * 4u + wRow < K4 * 4u && wColumn < N4) { wv = load_w4(w[(k * 4u + wRow) * N4 + wColumn]); }
+    if (k * 4u + wRow < u.K4 * 4u && wColumn < u.N4) { wv = load_w4(w[(k * 4u + wRow) * u.N4 + wColumn]); }
     rows[fetchRow][fetchK] = xv;
     columns[wRow][index % 16u] = wv;
     workgroupBarrier();

@@ -17,5 +17,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   var v: f32;
   if (HAS_X2 && channel >= C) { v = x2[row * D + channel - C]; } else { v = x[row * C + channel]; }
   v = v * affine[sample * 2u * n + channel] + affine[(sample * 2u + 1u) * n + channel];
-  y[index] = activate(vec4f(v)).x;
+  y[index] = activate(vec4f(v), ACTIVATION).x;
 }

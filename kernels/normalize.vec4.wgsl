@@ -20,6 +20,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let row = sample * pixels + p;
     var v: vec4f;
     if (HAS_X2 && column >= C4) { v = load_x2_4(x2[row * D4 + column - C4]); } else { v = load_x4(x[row * C4 + column]); }
-    y[row * n + column] = store_y4(activate(v * a + b));
+    y[row * n + column] = store_y4(activate(v * a + b, ACTIVATION));
   }
 }

@@ -1,5 +1,7 @@
-// Test runner: one suite, on Dawn in Node and in headless Chromium.
+// Test runner: one suite, on Dawn in Node and, where no file system is needed, in headless Chromium too.
+import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
+import { headlessBrowser } from "../src/node/headless-browser.ts";
 
 /** Serves a `.wgsl` import as its text, as Node's loader hook and the build do. */
 const wgsl = {
@@ -8,12 +10,38 @@ const wgsl = {
     id.endsWith(".wgsl") ? `export default ${JSON.stringify(text)};` : undefined,
 };
 
+const root = new URL("..", import.meta.url).pathname;
+
+// The npm browser is for linux-x64; elsewhere Playwright starts the one that it installed itself.
+const browser =
+  process.platform === "linux" && process.arch === "x64"
+    ? await headlessBrowser()
+    : { args: ["--enable-unsafe-webgpu"] };
+
 export default defineConfig({
   plugins: [wgsl],
+  root,
   test: {
-    root: new URL("..", import.meta.url).pathname,
-    include: ["test/**/*.test.ts"],
     testTimeout: 300_000,
-    pool: "forks",
+    projects: [
+      {
+        extends: true,
+        test: { name: "node", include: ["test/**/*.test.ts"], pool: "forks" },
+      },
+      {
+        extends: true,
+        test: {
+          name: "browser",
+          include: ["test/{ops,graph,diffusion,models}/**/*.test.ts"],
+          browser: {
+            enabled: true,
+            provider: playwright({ launchOptions: browser }),
+            headless: true,
+            screenshotFailures: false,
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
+    ],
   },
 });

@@ -124,7 +124,7 @@ export class Gpu {
     // Error scopes keep a bad kernel out of the app's own uncaptured-error handler on an adopted device.
     device.pushErrorScope("validation");
     const module = device.createShaderModule({ label: kernel.name, code });
-    const layout = this.#layout(kernel.bindings);
+    const layout = this.#layout(kernel);
     const creating = device.createComputePipelineAsync({
       label: kernel.name,
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
@@ -143,25 +143,26 @@ export class Gpu {
     }
   }
 
-  #layout(bindings: readonly BindingKind[]): GPUBindGroupLayout {
-    const key = bindings.join();
+  #layout({ bindings, parameters }: Kernel): GPUBindGroupLayout {
+    const kinds = [...bindings, ...(parameters ? (["parameters"] as const) : [])];
+    const key = kinds.join();
     let layout = this.#layouts.get(key);
     if (!layout) {
-      layout = this.device.createBindGroupLayout({
-        label: key,
-        entries: bindings.map((kind, binding) => ({
-          binding,
-          visibility: GPUShaderStage.COMPUTE,
-          ...(kind === "texture"
-            ? { storageTexture: { access: "write-only" as const, format: "rgba8unorm" as const } }
-            : { buffer: { type: kind === "read" ? ("read-only-storage" as const) : ("storage" as const) } }),
-        })),
-      });
+      const visibility = GPUShaderStage.COMPUTE;
+      const entries = kinds.map((kind, binding) => ({ binding, visibility, ...layoutEntries[kind] }));
+      layout = this.device.createBindGroupLayout({ label: key, entries });
       this.#layouts.set(key, layout);
     }
     return layout;
   }
 }
+
+const layoutEntries: Record<BindingKind | "parameters", Omit<GPUBindGroupLayoutEntry, "binding" | "visibility">> = {
+  read: { buffer: { type: "read-only-storage" } },
+  write: { buffer: { type: "storage" } },
+  texture: { storageTexture: { access: "write-only", format: "rgba8unorm" } },
+  parameters: { buffer: { type: "uniform" } },
+};
 
 /** Asks the adapter for a device with its real limits and every useful feature. Throws `no-adapter` when it refuses. */
 export async function requestGpu(adapter: GPUAdapter): Promise<Gpu> {

@@ -15,6 +15,8 @@ export interface Kernel {
   readonly bindings: readonly BindingKind[];
   /** WGSL extensions to enable, such as `subgroups`. */
   readonly enable?: readonly string[];
+  /** Names of the members of the uniform `u`, bound after `bindings`: what a launch sets without compiling anew. */
+  readonly parameters?: readonly string[];
   /** Integers become `u32`, booleans `bool`. */
   readonly constants?: Readonly<Record<string, number | boolean>>;
   /** Constants of type `f32`. */
@@ -33,7 +35,22 @@ export function assemble(kernel: Kernel): string {
   for (const [name, value] of Object.entries(kernel.constants ?? {}))
     lines.push(typeof value === "boolean" ? `const ${name} = ${value};` : `const ${name} = ${value}u;`);
   for (const [name, value] of Object.entries(kernel.scalars ?? {})) lines.push(`const ${name} = f32(${value});`);
+  if (kernel.parameters)
+    lines.push(
+      `struct Parameters { ${kernel.parameters.map((name) => `${name}: u32`).join(", ")} }`,
+      `@group(0) @binding(${kernel.bindings.length}) var<uniform> u: Parameters;`,
+    );
   return `${lines.join("\n")}\n${kernel.code}`;
+}
+
+/** Bytes of a kernel's uniform `u`; zero when it has none. */
+export function parameterBytes(kernel: Kernel): number {
+  return Math.ceil((kernel.parameters?.length ?? 0) / 4) * 16;
+}
+
+/** The bits of an f32 parameter, which the kernel recovers by `bitcast<f32>`. */
+export function floatBits(value: number): number {
+  return new Uint32Array(Float32Array.of(value).buffer)[0]!;
 }
 
 // Packed halves rather than `vec4<f16>`: the same bytes, and the conversions are core WGSL on every device.

@@ -1,6 +1,7 @@
 // Runs a plan: buffers and bind groups are made once, then each stage is replayed as one compute pass in one submit.
 import { ReimagenError } from "../errors.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import type { CompiledKernel, Gpu } from "../gpu/gpu.ts";
+import { parameterBytes } from "../gpu/kernel.ts";
 import { float16ToFloat32 } from "../io/float16.ts";
 import { showShape, sizeOf } from "../ops/op.ts";
 import { arenaSizes, type Plan, type PlannedNode } from "./compile.ts";
@@ -62,17 +63,19 @@ export class Executor {
   readonly #ranges = new Map<Value, BufferRange>();
   readonly #inputs = new Map<string, Value>();
   readonly #dispatches: Record<Stage, Dispatch[]>;
+  readonly #parameters: ReadonlyMap<PlannedNode, BufferRange>;
   readonly #states: { from: BufferRange; to: BufferRange }[];
 
   constructor(
     gpu: Gpu,
     readonly plan: Plan,
     weights: WeightBuffers,
-    compiled: ReadonlyMap<PlannedNode, { pipeline: GPUComputePipeline; layout: GPUBindGroupLayout }>,
+    compiled: ReadonlyMap<PlannedNode, CompiledKernel>,
   ) {
     this.#gpu = gpu;
     try {
       this.#allocate(weights);
+      this.#parameters = this.#writeParameters();
       // A tensor without elements (no neighbours) takes no dispatch.
       const build = (stage: Stage) =>
         plan.schedule[stage]
@@ -178,20 +181,48 @@ export class Executor {
     return buffer;
   }
 
-  #dispatch(
-    { node, choice }: PlannedNode,
-    { pipeline, layout }: { pipeline: GPUComputePipeline; layout: GPUBindGroupLayout },
-  ): Dispatch {
+  /** All uniforms of the plan in one buffer; equal ones share a place. */
+  #writeParameters(): Map<PlannedNode, BufferRange> {
+    const { device } = this.#gpu;
+    const alignment = device.limits.minUniformBufferOffsetAlignment;
+    const offsets = new Map<string, number>();
+    const places: { planned: PlannedNode; values: Uint32Array<ArrayBuffer>; offset: number }[] = [];
+    let end = 0;
+    for (const planned of stages.flatMap((stage) => this.plan.schedule[stage])) {
+      const { kernel, parameters } = planned.choice.launch;
+      if (!parameters) continue;
+      const values = new Uint32Array(parameterBytes(kernel) / 4);
+      values.set(parameters);
+      const key = values.join();
+      const offset = offsets.get(key) ?? end;
+      if (offset === end) end += Math.ceil(values.byteLength / alignment) * alignment;
+      offsets.set(key, offset);
+      places.push({ planned, values, offset });
+    }
+    const buffer = this.#own("parameters", end, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+    return new Map(
+      places.map(({ planned, values, offset }) => {
+        device.queue.writeBuffer(buffer, offset, values);
+        return [planned, { buffer, offset, size: values.byteLength }];
+      }),
+    );
+  }
+
+  #dispatch(planned: PlannedNode, { pipeline, layout }: CompiledKernel): Dispatch {
+    const { node, choice } = planned;
     const { kernel, workgroups } = choice.launch;
     // A kernel may have more operands than this node: what is missing is bound to a dummy.
     const resources = kernel.bindings.slice(0, -1).map((_, i) => {
       const value = node.inputs[i];
       return value && sizeOf(value.type) > 0 ? this.#range(value) : { buffer: this.#gpu.absent, offset: 0, size: 16 };
     });
-    const entries = [...resources, this.#range(node.output)].map(({ buffer, offset, size }, binding) => ({
-      binding,
-      resource: { buffer, offset, size: Math.ceil(size / 4) * 4 },
-    }));
+    const parameters = this.#parameters.get(planned);
+    const entries = [...resources, this.#range(node.output), ...(parameters ? [parameters] : [])].map(
+      ({ buffer, offset, size }, binding) => ({
+        binding,
+        resource: { buffer, offset, size: Math.ceil(size / 4) * 4 },
+      }),
+    );
     const group = this.#gpu.device.createBindGroup({ label: `${node.label} ${kernel.name}`, layout, entries });
     return { pipeline, group, workgroups };
   }

@@ -27,8 +27,8 @@ export async function useSoftwareAdapter(): Promise<void> {
   koffi.load(join(folder, "libvulkan.so.1"));
 }
 
-/** Unpacks one of the browser package's archives (`swiftshader`, `al2023`, `fonts`) into the cache, once a version; returns the folder. */
-export async function unpackBrowserArchive(name: "swiftshader" | "al2023" | "fonts"): Promise<string> {
+/** Unpacks one of the browser package's archives (`swiftshader`; `al2023`, its libraries) into the cache, once a version; returns the folder. */
+export async function unpackBrowserArchive(name: "swiftshader" | "al2023"): Promise<string> {
   const { bin, version } = browserPackage();
   const target = join(cacheFolder(), `chromium-${version}`, name);
   if (await exists(target)) return target;
@@ -72,7 +72,8 @@ export async function placeAtomically(target: string, fill: (temporary: string) 
   }
 }
 
-function exists(path: string): Promise<boolean> {
+/** Whether a file or folder is there. */
+export function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

@@ -4,8 +4,7 @@ import simple from "../../kernels/attention.simple.wgsl";
 import subgroup from "../../kernels/attention.subgroup.wgsl";
 import tiled from "../../kernels/attention.tiled.wgsl";
 import { ReimagenError } from "../errors.ts";
-import type { DeviceTraits } from "../gpu/gpu.ts";
-import type { Kernel } from "../gpu/kernel.ts";
+import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import {
   expectShape,
   grid1d,
@@ -116,23 +115,29 @@ export const attention: Op<AttentionAttributes> = {
       suits: "software",
       unfit({ subgroupSize }, inputs, _, attributes) {
         if (subgroupSize !== 4 && subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
-        return unfitVec4(inputs, attributes, 8);
+        return unfitVec4(inputs, attributes);
       },
-      launch(inputs, output, attributes, { subgroupSize }: DeviceTraits) {
-        const kernel = kernelOf("attention.subgroup", subgroup, inputs, output, attributes);
-        return {
-          kernel: { ...kernel, enable: ["subgroups"], constants: { ...kernel.constants, LANES: subgroupSize } },
-          workgroups: [Math.ceil(tokensOf(output) / 8), attributes.heads, output.shape[0]!],
-        };
-      },
+      launch: (inputs, output, attributes, { subgroupSize }) => ({
+        kernel: {
+          ...vec4Kernel("attention.subgroup", subgroup, inputs, output),
+          enable: ["subgroups"],
+          constants: { D: attributes.headDim, LANES: subgroupSize },
+        },
+        workgroups: [Math.ceil(tokensOf(output) / 32), attributes.heads, output.shape[0]!],
+        parameters: parametersOf(inputs, attributes),
+      }),
     },
     {
       name: "attention.tiled",
       suits: "hardware",
-      unfit: (_, inputs, __, attributes) => unfitVec4(inputs, attributes, 4),
+      unfit: (_, inputs, __, attributes) => unfitVec4(inputs, attributes),
       launch: (inputs, output, attributes) => ({
-        kernel: kernelOf("attention.tiled", tiled, inputs, output, attributes),
+        kernel: {
+          ...vec4Kernel("attention.tiled", tiled, inputs, output),
+          constants: { D: attributes.headDim },
+        },
         workgroups: [Math.ceil(tokensOf(output) / 64), attributes.heads, output.shape[0]!],
+        parameters: parametersOf(inputs, attributes),
       }),
     },
     {
@@ -142,15 +147,20 @@ export const attention: Op<AttentionAttributes> = {
         [...inputs, output].some((type) => type?.dtype === "f16") ? "f16 storage" : undefined,
       launch: (inputs, output, attributes) => ({
         kernel: {
-          ...kernelOf("attention.simple", simple, inputs, output, attributes),
-          storage: {},
+          name: "attention.simple",
           code: scalarAliases + segmentsFile + simple,
+          bindings,
+          parameters: parameterNames,
+          constants: { D: attributes.headDim },
         },
         workgroups: grid1d(sizeOf(output), 64),
+        parameters: parametersOf(inputs, attributes),
       }),
     },
   ],
 };
+
+const bindings: Kernel["bindings"] = ["read", "read", "read", "read", "read", "read", "write"];
 
 /** Extent of the axes between the first and the last: [B, H, W, C] and [B, tokens, C] are the same to attention. */
 function tokensOf({ shape }: { readonly shape: readonly number[] }): number {
@@ -160,12 +170,8 @@ function tokensOf({ shape }: { readonly shape: readonly number[] }): number {
 const scalarAliases = "alias q_t = f32;\nalias s_t = f32;\nalias y_t = f32;\nconst ELEMENT = 1u;\n";
 const vec4Aliases = "alias q_t = q4;\nalias s_t = s4;\nalias y_t = y4;\nconst ELEMENT = 4u;\n";
 
-function unfitVec4(
-  inputs: Operands,
-  { headDim, queries, segments }: AttentionAttributes,
-  multiple: number,
-): string | undefined {
-  if (headDim % multiple) return `head dimension ${headDim} is not a multiple of ${multiple}`;
+function unfitVec4(inputs: Operands, { headDim, queries, segments }: AttentionAttributes): string | undefined {
+  if (headDim % 4) return `head dimension ${headDim} is not a multiple of 4`;
   const places = [
     queries,
     ...segments.flatMap((s) => [s.keys, s.values]),
@@ -176,37 +182,38 @@ function unfitVec4(
   return kinds.size > 1 ? "segments of different storage" : undefined;
 }
 
-function kernelOf(
-  name: string,
-  code: string,
-  inputs: Operands,
-  output: TensorType,
-  attributes: AttentionAttributes,
-): Kernel {
-  const { heads, headDim, queries, segments, scale } = attributes;
-  const places: Record<string, number> = {};
-  for (let i = 0; i < 3; i++) {
-    const type = inputs[3 + i];
-    places[`S${i}_TOKENS`] = type ? tokensOf(type) : 0;
-    places[`S${i}_STRIDE`] = type?.shape.at(-1) ?? 0;
-    places[`S${i}_KEYS`] = segments[i]?.keys ?? 0;
-    places[`S${i}_VALUES`] = segments[i]?.values ?? 0;
-  }
+function vec4Kernel(name: string, code: string, inputs: Operands, output: TensorType): Kernel {
   return {
     name,
     code: vec4Aliases + segmentsFile + code,
-    bindings: ["read", "read", "read", "read", "read", "read", "write"],
+    bindings,
+    parameters: parameterNames,
     storage: { q: storageOf(inputs[0]), s: storageOf(inputs.slice(3).find(Boolean)), y: storageOf(output) },
-    constants: {
-      QUERIES: tokensOf(output),
-      HEADS: heads,
-      D: headDim,
-      Q_OFFSET: queries,
-      Q_STRIDE: inputs[0]!.shape.at(-1)!,
-      SEGMENTS: segments.length,
-      HAS_BIAS: Boolean(inputs[2]),
-      ...places,
-    },
-    scalars: { SCALE: scale },
   };
+}
+
+const parameterNames = [
+  ...["QUERIES", "HEADS", "Q_OFFSET", "Q_STRIDE", "SEGMENTS", "HAS_BIAS", "SCALE", "D4"],
+  ...[0, 1, 2].flatMap((i) => [`S${i}_TOKENS`, `S${i}_STRIDE`, `S${i}_KEYS`, `S${i}_VALUES`]),
+];
+
+/** Sizes and offsets are the kernels' uniform, so that one pipeline serves every attention of a head dimension. */
+function parametersOf(inputs: Operands, attributes: AttentionAttributes): number[] {
+  const { heads, headDim, queries, segments, scale } = attributes;
+  const places = [0, 1, 2].flatMap((i) => {
+    const type = inputs[3 + i];
+    return [type ? tokensOf(type) : 0, type?.shape.at(-1) ?? 0, segments[i]?.keys ?? 0, segments[i]?.values ?? 0];
+  });
+  const q = inputs[0]!;
+  return [
+    tokensOf(q),
+    heads,
+    queries,
+    q.shape.at(-1)!,
+    segments.length,
+    Number(Boolean(inputs[2])),
+    floatBits(scale),
+    Math.ceil(headDim / 4),
+    ...places,
+  ];
 }

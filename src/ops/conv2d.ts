@@ -5,12 +5,12 @@ import register from "../../kernels/conv2d.register.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
 import subgroup from "../../kernels/conv2d.subgroup.wgsl";
 import tiled from "../../kernels/conv2d.tiled.wgsl";
-import type { DeviceTraits } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
 import {
   expectShape,
   grid1d,
+  type Launch,
   type Op,
   type Operands,
   required,
@@ -97,62 +97,58 @@ export const conv2d: Op<Conv2dAttributes> = {
       suits: "software",
       unfit: ({ subgroupSize }, inputs, output) =>
         subgroupSize === 4 || subgroupSize === 8 ? unfitVec4(inputs, output) : "no fixed subgroup size of 4 or 8",
-      launch(inputs, output, attributes, { subgroupSize }: DeviceTraits) {
-        const kernel = vec4Kernel("conv2d.subgroup", subgroup, inputs, output, attributes);
-        return {
-          kernel: { ...kernel, enable: ["subgroups"], constants: { ...kernel.constants, LANES: subgroupSize } },
-          workgroups: [pixelGroups(output), Math.ceil(output.shape[3]! / (2 * subgroupSize)), 1],
-        };
-      },
+      launch: (inputs, output, attributes, { subgroupSize }) =>
+        vec4Launch("conv2d.subgroup", subgroup, inputs, output, attributes, [pixelGroups(output), 2 * subgroupSize], {
+          enable: ["subgroups"],
+          constants: { LANES: subgroupSize },
+        }),
     },
     {
       name: "conv2d.register",
       suits: "software",
       unfit: (_, inputs, output) => unfitVec4(inputs, output),
-      launch: (inputs, output, attributes) => ({
-        kernel: vec4Kernel("conv2d.register", register, inputs, output, attributes),
-        workgroups: [pixelGroups(output), Math.ceil(output.shape[3]! / 8), 1],
-      }),
+      launch: (inputs, output, attributes) =>
+        vec4Launch("conv2d.register", register, inputs, output, attributes, [pixelGroups(output), 8]),
     },
     {
       name: "conv2d.tiled",
       suits: "hardware",
       unfit: (_, inputs, output) => unfitVec4(inputs, output),
-      launch: (inputs, output, attributes) => ({
-        kernel: vec4Kernel("conv2d.tiled", tiled, inputs, output, attributes),
-        workgroups: [Math.ceil(sizeOf(output) / output.shape[3]! / 64), Math.ceil(output.shape[3]! / 64), 1],
-      }),
+      launch: (inputs, output, attributes) =>
+        vec4Launch("conv2d.tiled", tiled, inputs, output, attributes, [Math.ceil(pixelsOf(output) / 64), 64]),
     },
     {
       name: "conv2d.simple",
       suits: "any",
       unfit: (_, inputs, output) =>
         [...inputs, output].some((type) => type?.dtype === "f16") ? "f16 storage" : undefined,
-      launch(inputs, output, attributes) {
-        const [x, x2] = inputs;
-        return {
-          kernel: {
-            name: "conv2d.simple",
-            code: activation + simple,
-            bindings,
-            constants: {
-              ...geometry(inputs, output, attributes),
-              C: x!.shape[3]!,
-              X2_C: x2?.shape[3] ?? 0,
-              O: output.shape[3]!,
-            },
-          },
-          workgroups: grid1d(sizeOf(output), 64),
-        };
-      },
+      launch: (inputs, output, attributes) => ({
+        kernel: {
+          name: "conv2d.simple",
+          code: activation + simple,
+          bindings,
+          parameters: ["C", "X2_C", "O", ...geometryNames],
+        },
+        workgroups: grid1d(sizeOf(output), 64),
+        parameters: [...channelsOf(inputs, output), ...geometry(inputs, output, attributes)],
+      }),
     },
   ],
 };
 
 const bindings: Kernel["bindings"] = ["read", "read", "read", "read", "read", "write"];
 
+/** Channels of x, of x2 and of y. */
+function channelsOf(inputs: Operands, output: TensorType): number[] {
+  return [inputs[0]!.shape[3]!, inputs[1]?.shape[3] ?? 0, output.shape[3]!];
+}
+
+function pixelsOf({ shape: [batch, height, width] }: TensorType): number {
+  return batch! * height! * width!;
+}
+
 function unfitVec4(inputs: Operands, output: TensorType): string | undefined {
-  const channels = [inputs[0]!.shape[3]!, inputs[1]?.shape[3] ?? 0, output.shape[3]!];
+  const channels = channelsOf(inputs, output);
   return channels.some((c) => c % 4) ? `channels ${channels.join(", ")} are not all multiples of 4` : undefined;
 }
 
@@ -161,46 +157,58 @@ function pixelGroups({ shape: [batch, height, width] }: TensorType): number {
   return Math.ceil((batch! * height! * Math.ceil(width! / 4)) / 8);
 }
 
-function geometry(
-  inputs: Operands,
-  output: TensorType,
-  attributes: Conv2dAttributes,
-): Record<string, number | boolean> {
+const geometryNames = [
+  "H",
+  "W",
+  "HO",
+  "WO",
+  "KH",
+  "KW",
+  "STRIDE",
+  "PADDING",
+  "UPSAMPLE",
+  "HAS_BIAS",
+  "HAS_RESIDUAL",
+  "ACTIVATION",
+];
+
+function geometry(inputs: Operands, output: TensorType, attributes: Conv2dAttributes): number[] {
   const [x, , w, b, r] = inputs;
-  return {
-    H: x!.shape[1]!,
-    W: x!.shape[2]!,
-    HO: output.shape[1]!,
-    WO: output.shape[2]!,
-    KH: w!.shape[0]!,
-    KW: w!.shape[1]!,
-    STRIDE: attributes.stride ?? 1,
-    PADDING: attributes.padding ?? 0,
-    UPSAMPLE: attributes.upsample ?? 1,
-    HAS_BIAS: Boolean(b),
-    HAS_RESIDUAL: Boolean(r),
-    ACTIVATION: activationCode(attributes.activation),
-  };
+  return [
+    ...[x!.shape[1]!, x!.shape[2]!, output.shape[1]!, output.shape[2]!, w!.shape[0]!, w!.shape[1]!],
+    ...[attributes.stride ?? 1, attributes.padding ?? 0, attributes.upsample ?? 1],
+    ...[Number(Boolean(b)), Number(Boolean(r)), activationCode(attributes.activation)],
+  ];
 }
 
-function vec4Kernel(
+/** Launch of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every convolution of a storage. */
+function vec4Launch(
   name: string,
   code: string,
   inputs: Operands,
   output: TensorType,
   attributes: Conv2dAttributes,
-): Kernel {
+  [groups, channels]: readonly [number, number],
+  extra: Partial<Kernel> = {},
+): Launch {
   const [x, x2, w, , r] = inputs;
   return {
-    name,
-    code: activation + epilogue + code,
-    bindings,
-    storage: { x: storageOf(x), z: storageOf(x2), w: storageOf(w), r: storageOf(r), y: storageOf(output) },
-    constants: {
-      ...geometry(inputs, output, attributes),
-      C4: x!.shape[3]! / 4,
-      X2_C4: (x2?.shape[3] ?? 0) / 4,
-      O4: output.shape[3]! / 4,
+    kernel: {
+      name,
+      code: activation + epilogue + code,
+      bindings,
+      parameters: ["C4", "X2_C4", "O4", ...geometryNames],
+      storage: {
+        x: storageOf(x),
+        z: storageOf(x2 ?? x),
+        w: storageOf(w),
+        r: storageOf(r ?? output),
+        y: storageOf(output),
+      },
+      ...extra,
+      constants: { ...extra.constants, HAS_X2: Boolean(x2) },
     },
+    workgroups: [groups, Math.ceil(output.shape[3]! / channels), 1],
+    parameters: [...channelsOf(inputs, output).map((c) => c / 4), ...geometry(inputs, output, attributes)],
   };
 }

@@ -60,10 +60,55 @@ export const linear: Op<LinearAttributes> = {
   flops: (inputs, output) => 2 * sizeOf(output) * inputs[1]!.shape[0]!,
 
   variants: [
-    { name: "linear.few_rows", suits: "any", unfit: unfitFewRows, launch: launchFewRows },
-    { name: "linear.subgroup", suits: "software", unfit: unfitSubgroup, launch: launchSubgroup },
-    { name: "linear.register", suits: "software", unfit: unfitVec4, launch: launchRegister },
-    { name: "linear.tiled", suits: "hardware", unfit: unfitVec4, launch: launchTiled },
+    {
+      name: "linear.few_rows",
+      suits: "any",
+      unfit: unfitFewRows,
+      launch: (inputs, output, attributes) =>
+        vec4Launch(
+          "linear.few_rows",
+          fewRows,
+          inputs,
+          output,
+          attributes,
+          { rows: 4, columns: 32 },
+          {
+            constants: { ROWS: rowsOf(output) },
+          },
+        ),
+    },
+    {
+      name: "linear.subgroup",
+      suits: "software",
+      unfit: unfitSubgroup,
+      launch: (inputs, output, attributes, { subgroupSize }) =>
+        vec4Launch(
+          "linear.subgroup",
+          subgroup,
+          inputs,
+          output,
+          attributes,
+          { rows: 32, columns: 2 * subgroupSize },
+          {
+            enable: ["subgroups"],
+            constants: { LANES: subgroupSize },
+          },
+        ),
+    },
+    {
+      name: "linear.register",
+      suits: "software",
+      unfit: unfitVec4,
+      launch: (inputs, output, attributes) =>
+        vec4Launch("linear.register", register, inputs, output, attributes, { rows: 32, columns: 8 }),
+    },
+    {
+      name: "linear.tiled",
+      suits: "hardware",
+      unfit: unfitVec4,
+      launch: (inputs, output, attributes) =>
+        vec4Launch("linear.tiled", tiled, inputs, output, attributes, { rows: 64, columns: 64 }),
+    },
     { name: "linear.simple", suits: "any", unfit: unfitSimple, launch: launchSimple },
   ] satisfies LinearVariant[],
 };
@@ -94,80 +139,46 @@ function unfitSimple(_: unknown, inputs: Operands, output: TensorType): string |
 
 const rowsOf = (output: TensorType) => sizeOf(output) / output.shape.at(-1)!;
 
-function specialise(
+/** Kernel of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every linear layer of a storage. */
+function vec4Launch(
   name: string,
   code: string,
   inputs: Operands,
   output: TensorType,
   attributes: LinearAttributes,
-): Launch["kernel"] {
-  const [x, w, b, r] = inputs;
-  const [k, n] = w!.shape as [number, number];
-  return {
-    name,
-    code: activation + epilogue + code,
-    bindings: ["read", "read", "read", "read", "write"],
-    storage: { x: storageOf(x), w: storageOf(w), r: storageOf(r), y: storageOf(output) },
-    constants: {
-      K4: k / 4,
-      N4: n / 4,
-      HAS_BIAS: Boolean(b),
-      HAS_RESIDUAL: Boolean(r),
-      ACTIVATION: activationCode(attributes.activation),
-    },
-  };
-}
-
-function launchRegister(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
-  return {
-    kernel: specialise("linear.register", register, inputs, output, attributes),
-    workgroups: [Math.ceil(rowsOf(output) / 32), Math.ceil(output.shape.at(-1)! / 8), 1],
-  };
-}
-
-function launchSubgroup(
-  inputs: Operands,
-  output: TensorType,
-  attributes: LinearAttributes,
-  { subgroupSize }: { subgroupSize: number },
+  tile: { rows: number; columns: number },
+  extra: Partial<Launch["kernel"]> = {},
 ): Launch {
-  const kernel = specialise("linear.subgroup", subgroup, inputs, output, attributes);
+  const [x, w, , r] = inputs;
   return {
-    kernel: { ...kernel, enable: ["subgroups"], constants: { ...kernel.constants, LANES: subgroupSize } },
-    workgroups: [Math.ceil(rowsOf(output) / 32), Math.ceil(output.shape.at(-1)! / (2 * subgroupSize)), 1],
+    kernel: {
+      name,
+      code: activation + epilogue + code,
+      bindings: ["read", "read", "read", "read", "write"],
+      parameters: ["K4", "N4", ...flags],
+      storage: { x: storageOf(x), w: storageOf(w), r: storageOf(r ?? output), y: storageOf(output) },
+      ...extra,
+    },
+    workgroups: [Math.ceil(rowsOf(output) / tile.rows), Math.ceil(output.shape.at(-1)! / tile.columns), 1],
+    parameters: [...w!.shape.map((extent) => extent / 4), ...flagValues(inputs, attributes)],
   };
 }
 
-function launchTiled(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
-  return {
-    kernel: specialise("linear.tiled", tiled, inputs, output, attributes),
-    workgroups: [Math.ceil(rowsOf(output) / 64), Math.ceil(output.shape.at(-1)! / 64), 1],
-  };
-}
+const flags = ["HAS_BIAS", "HAS_RESIDUAL", "ACTIVATION"];
 
-function launchFewRows(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
-  const kernel = specialise("linear.few_rows", fewRows, inputs, output, attributes);
-  return {
-    kernel: { ...kernel, constants: { ...kernel.constants, ROWS: rowsOf(output) } },
-    workgroups: [Math.ceil(output.shape.at(-1)! / 4 / 8), 1, 1],
-  };
+function flagValues(inputs: Operands, { activation: kind }: LinearAttributes): number[] {
+  return [Number(Boolean(inputs[2])), Number(Boolean(inputs[3])), activationCode(kind)];
 }
 
 function launchSimple(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
-  const [k, n] = inputs[1]!.shape as [number, number];
   return {
     kernel: {
       name: "linear.simple",
       code: activation + simple,
       bindings: ["read", "read", "read", "read", "write"],
-      constants: {
-        K: k,
-        N: n,
-        HAS_BIAS: Boolean(inputs[2]),
-        HAS_RESIDUAL: Boolean(inputs[3]),
-        ACTIVATION: activationCode(attributes.activation),
-      },
+      parameters: ["K", "N", ...flags],
     },
     workgroups: grid1d(sizeOf(output), 64),
+    parameters: [...inputs[1]!.shape, ...flagValues(inputs, attributes)],
   };
 }

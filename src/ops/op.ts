@@ -21,6 +21,8 @@ export interface ReferenceTensor {
 export interface Launch {
   readonly kernel: Kernel;
   readonly workgroups: readonly [number, number, number];
+  /** Values of the kernel's parameters, in order. */
+  readonly parameters?: readonly number[];
 }
 
 /** One way to run an op. */

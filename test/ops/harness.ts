@@ -1,6 +1,7 @@
 // Runs every variant of an op on random shapes and compares it with the op's f64 reference.
 import { describe, expect, it } from "vitest";
 import type { Gpu } from "../../src/gpu/gpu.ts";
+import { parameterBytes } from "../../src/gpu/kernel.ts";
 import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
 import { type Launch, type Op, type Operands, sizeOf, type TensorType, type Variant } from "../../src/ops/op.ts";
 import { testGpu } from "../gpu.ts";
@@ -124,7 +125,7 @@ export function relativeError(got: ArrayLike<number>, expected: ArrayLike<number
 /** One dispatch with fresh buffers; returns the output's values. */
 export async function execute(
   gpu: Gpu,
-  { kernel, workgroups }: Launch,
+  { kernel, workgroups, parameters = [] }: Launch,
   inputs: readonly ({ type: TensorType; data: Float64Array } | null)[],
   output: TensorType,
 ): Promise<Float64Array> {
@@ -145,6 +146,9 @@ export async function execute(
     (_, i) => buffers[i] ?? { buffer: gpu.absent, size: 16 },
   );
   const entries = [...operands, { buffer: target, size: bytes }];
+  const uniform = gpu.allocate("parameters", parameterBytes(kernel), GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+  gpu.device.queue.writeBuffer(uniform, 0, Uint32Array.from(parameters));
+  if (kernel.parameters) entries.push({ buffer: uniform, size: parameterBytes(kernel) });
   const group = gpu.device.createBindGroup({
     layout,
     entries: entries.map(({ buffer, size }, binding) => ({ binding, resource: { buffer, size: Math.max(4, size) } })),
@@ -159,6 +163,7 @@ export async function execute(
   const result = decode(await gpu.read(target, 0, bytes), output);
   for (const b of buffers) if (b) gpu.release(b.buffer);
   gpu.release(target);
+  gpu.release(uniform);
   return result;
 }
 

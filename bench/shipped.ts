@@ -1,0 +1,54 @@
+// The shipped model and its neighbour database on an adapter, as the benches use them.
+import { createEngine, type Engine, type NeighborPicture } from "../src/diffusion/engine.ts";
+import { type Gpu, requestGpu } from "../src/gpu/gpu.ts";
+import { type DawnGpu, openDawn } from "../src/node/dawn.ts";
+import { openDatabase } from "../src/node/emoji-database.ts";
+import { openModel } from "../src/node/model.ts";
+import type { NeighborDatabase } from "../src/retrieval/database.ts";
+
+/** The system's own Vulkan driver (VK_DRIVER_FILES says which), or SwiftShader from npm. */
+export type BenchAdapter = "gpu" | "software";
+
+/** Folders of the repository. */
+export const modelFolder = new URL("../weights/emoji-64", import.meta.url).pathname;
+const databaseFolder = new URL("../weights/emoji-db", import.meta.url).pathname;
+
+/** Reads `--adapter`'s value. */
+export function benchAdapter(name: string): BenchAdapter {
+  if (name !== "gpu" && name !== "software") throw new Error(`--adapter must be gpu or software, got ${name}`);
+  return name;
+}
+
+/** A device, and the Dawn that must stay referenced while it lives. */
+export interface OpenedGpu {
+  readonly dawn: DawnGpu;
+  readonly gpu: Gpu;
+}
+
+/** Opens a device of its own. */
+export async function openGpu(adapter: BenchAdapter): Promise<OpenedGpu> {
+  const dawn = await openDawn(adapter);
+  return { dawn, gpu: await requestGpu(dawn.adapter) };
+}
+
+/** An engine with the shipped model. */
+export async function openEngine(gpu: Gpu): Promise<Engine> {
+  const files = await openModel(modelFolder);
+  const engine = await createEngine(gpu, files);
+  await files.close();
+  return engine;
+}
+
+/** The shipped neighbour database. */
+export function openNeighbors(): Promise<NeighborDatabase> {
+  return openDatabase(databaseFolder);
+}
+
+/** The best `k` neighbours of a prompt. Throws where the database has fewer. */
+export async function neighborsFor(database: NeighborDatabase, prompt: string, k: number): Promise<NeighborPicture[]> {
+  const found = database.search(prompt, { k });
+  if (found.length < k) throw new Error(`the database has only ${found.length} neighbours for "${prompt}", not ${k}`);
+  return Promise.all(
+    found.map(async ({ entry }) => ({ picture: await database.picture(entry), caption: entry.caption })),
+  );
+}

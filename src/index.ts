@@ -1,0 +1,33 @@
+// The public API, for the browser and for Node alike; what needs a file system or Dawn is in `reimagen/node`.
+export {
+  createEngine,
+  type Engine,
+  type EngineOptions,
+  type Generated,
+  type GenerateOptions,
+  type GenerationRequest,
+  MAX_NEIGHBORS,
+  type ModelFiles,
+  type NeighborPicture,
+} from "./diffusion/engine.ts";
+export type { Generation } from "./diffusion/generation.ts";
+export type { GuidanceMode, GuidanceSettings } from "./diffusion/guidance.ts";
+export type { Sampler, SamplerOptions } from "./diffusion/samplers.ts";
+export { defaultSettings, type PartialSettings, type SamplingSettings } from "./diffusion/settings.ts";
+export type { Thresholding } from "./diffusion/thresholding.ts";
+export { type ErrorCode, ReimagenError } from "./errors.ts";
+export { adoptGpu, type DeviceTraits, type Gpu, requestGpu } from "./gpu/gpu.ts";
+export type { Plan } from "./graph/compile.ts";
+export { crop, type Picture } from "./io/picture.ts";
+export { type ByteSource, blobSource, bytesSource } from "./io/source.ts";
+export { openUrlSource } from "./io/url-source.ts";
+export type { ModelConfig } from "./models/config.ts";
+export {
+  createDatabase,
+  type Neighbor,
+  type NeighborDatabase,
+  type NeighborEntry,
+  type NeighborSearch,
+  type SheetDecoder,
+} from "./retrieval/database.ts";
+export { fetchModel } from "./web/model.ts";

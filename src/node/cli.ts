@@ -1,0 +1,191 @@
+#!/usr/bin/env node
+// The command line: parses, calls one command, and turns whatever was thrown into a sentence and an exit code.
+import { Command, CommanderError, Option } from "commander";
+import { ReimagenError } from "../errors.ts";
+import type { Stage } from "../graph/graph.ts";
+import { exitCodeHelp, exitCodeOf, usageExitCode } from "./commands/exit-codes.ts";
+import {
+  adapterOption,
+  databaseOption,
+  excludeOption,
+  jsonOption,
+  modelOption,
+  neighborOption,
+  retrieveOption,
+  type SamplingFlags,
+  samplingOptions,
+  settingsOf,
+} from "./commands/options.ts";
+import type { HandNeighbor } from "./commands/request.ts";
+import { jsonResult, note } from "./commands/terminal.ts";
+import type { AdapterChoice } from "./dawn.ts";
+import { packageVersion } from "./shipped.ts";
+
+/** Drawn when no prompt is given; its entity is one of those held out of training. */
+const example = { prompt: "a cheese wedge underwater", entity: "a cheese wedge" };
+const defaultK = 2;
+
+interface CommonFlags {
+  adapter: AdapterChoice;
+  model: string;
+  database: string;
+  json: boolean;
+  retrieve?: number;
+  exclude: number[];
+}
+
+interface GenerateFlags extends CommonFlags, SamplingFlags {
+  neighbor: HandNeighbor[];
+  output?: string;
+  sheet: boolean;
+}
+
+interface ExplainFlags extends CommonFlags, SamplingFlags {
+  stage?: Stage;
+  svg?: string;
+}
+
+async function program(signal: AbortSignal): Promise<Command> {
+  const reimagen = new Command("reimagen")
+    .description("Draws a picture from a prompt and from retrieved neighbours (Re-Imagen, on WebGPU).")
+    .version(await packageVersion())
+    .addHelpText("after", exitCodeHelp)
+    .exitOverride()
+    // Said by `fail`, in one sentence.
+    .configureOutput({ outputError: () => undefined });
+  addGenerate(reimagen, signal);
+  addNeighbors(reimagen);
+  addInfo(reimagen);
+  addExplain(reimagen);
+  return reimagen;
+}
+
+function addGenerate(reimagen: Command, signal: AbortSignal): void {
+  const command = reimagen
+    .command("generate")
+    .description("Draw a prompt: writes a PNG that says how it was made, and a contact sheet.")
+    .argument("[prompt...]", `what to draw (default: an example, "${example.prompt}")`)
+    .addOption(retrieveOption(`neighbours to retrieve, 0 to 8 (default: ${defaultK}, or 0 with --neighbor)`))
+    .addOption(neighborOption())
+    .addOption(excludeOption())
+    .option("-o, --output <file>", "the PNG (default: out/<prompt>-<seed>.png)")
+    .option("--no-sheet", "write no contact sheet (<output>.sheet.png)");
+  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), databaseOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp).action(async (words: string[], flags: GenerateFlags) => {
+    const { generate } = await import("./commands/generate.ts");
+    const isExample = words.length === 0;
+    if (isExample) introduceExample();
+    await generate(
+      {
+        ...flags,
+        prompt: isExample ? example.prompt : words.join(" "),
+        byHand: flags.neighbor,
+        k: flags.retrieve ?? (flags.neighbor.length > 0 ? 0 : defaultK),
+        settings: settingsOf(flags),
+        output: flags.output,
+      },
+      signal,
+    );
+    if (isExample) suggest();
+  });
+}
+
+function addNeighbors(reimagen: Command): void {
+  const command = reimagen
+    .command("neighbors")
+    .description("Show what a prompt finds in the neighbour database.")
+    .argument("<prompt...>", "what to look for")
+    .addOption(retrieveOption("how many at most").default(8))
+    .option("--sheet <file>", "also write a PNG of them");
+  addOptions(command, [excludeOption(), databaseOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp);
+  command.action(async (words: string[], flags: CommonFlags & { retrieve: number; sheet?: string }) => {
+    const { neighbors } = await import("./commands/neighbors.ts");
+    await neighbors({ ...flags, prompt: words.join(" "), k: flags.retrieve, sheet: flags.sheet });
+  });
+}
+
+function addInfo(reimagen: Command): void {
+  const command = reimagen.command("info").description("Show the adapter, and why any fast path is off.");
+  addOptions(command, [adapterOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp).action(async (flags: CommonFlags) => {
+    const { info } = await import("./commands/info.ts");
+    await info(flags);
+  });
+}
+
+function addExplain(reimagen: Command): void {
+  const command = reimagen
+    .command("explain")
+    .description("Show every dispatch of a generation, without generating.")
+    .argument("[prompt...]", "what would be drawn")
+    .addOption(retrieveOption("neighbours, 0 to 8").default(defaultK))
+    .addOption(new Option("--stage <name>", "one stage alone (default: all)").choices(["step", "request", "load"]))
+    .option("--svg <file>", "also draw the graph");
+  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp);
+  command.action(async (words: string[], flags: ExplainFlags & { retrieve: number }) => {
+    const { explain } = await import("./commands/explain.ts");
+    await explain({
+      ...flags,
+      prompt: words.length > 0 ? words.join(" ") : example.prompt,
+      k: flags.retrieve,
+      settings: settingsOf(flags),
+      stage: flags.stage,
+      svg: flags.svg,
+    });
+  });
+}
+
+function addOptions(command: Command, options: readonly Option[]): void {
+  for (const option of options) command.addOption(option);
+}
+
+function introduceExample(): void {
+  note(`No prompt was given, so this draws an example: "${example.prompt}".`);
+  note(`The model never saw ${example.entity} in training; it has only the neighbours below to go by.\n`);
+}
+
+function suggest(): void {
+  const command = process.env.npm_lifecycle_event === "start" ? "npm start --" : "reimagen generate";
+  note(`\nTo draw something else: ${command} "a flamingo on the beach"    (more: ${command} --help)`);
+}
+
+/** One sentence on stderr, with `--json` an object on stdout; returns the exit code. */
+function fail(error: unknown, json: boolean): number {
+  const isUsage = error instanceof CommanderError;
+  // The text of help or version was asked for, and is out.
+  if (isUsage && error.exitCode === 0) return 0;
+  if (isUsage && error.code === "commander.help") return usageExitCode;
+  const message = sentence(error);
+  process.stderr.write(`reimagen: ${message}\n`);
+  const code = isUsage ? "argument" : error instanceof ReimagenError ? error.code : "unexpected";
+  if (code === "unexpected" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (json) jsonResult({ error: { code, message } });
+  return isUsage ? usageExitCode : exitCodeOf(error);
+}
+
+function sentence(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof CommanderError) return message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  return error instanceof ReimagenError ? message : `unexpected error: ${message}`;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const abort = new AbortController();
+  // The first stops cleanly at the next step; the second at once: nothing is ever half written.
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.on(signal, () => {
+      if (abort.signal.aborted) process.exit(130);
+      abort.abort();
+    });
+  // A reader that has seen enough, such as `head`.
+  process.stdout.on("error", () => process.exit(0));
+  try {
+    await (await program(abort.signal)).parseAsync(args, { from: "user" });
+  } catch (error) {
+    process.exitCode = fail(error, args.includes("--json"));
+  }
+}
+
+await main(process.argv.slice(2));

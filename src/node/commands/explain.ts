@@ -1,0 +1,95 @@
+// `reimagen explain`: every dispatch of a generation, without generating.
+import { Engine, type NeighborPicture } from "../../diffusion/engine.ts";
+import type { PartialSettings } from "../../diffusion/settings.ts";
+import { arenaSizes, type Plan, type PlannedNode, persistentBytes } from "../../graph/compile.ts";
+import { explainSvg, explainTable } from "../../graph/explain.ts";
+import { type Stage, stages } from "../../graph/graph.ts";
+import { readTokenizer } from "../../io/tokenizer.ts";
+import { type ModelConfig, readConfig } from "../../models/config.ts";
+import type { AdapterChoice } from "../dawn.ts";
+import { adapterName, withGpu, withModel } from "./device.ts";
+import { checkWritable, writeAll } from "./output.ts";
+import { jsonResult, result } from "./terminal.ts";
+
+/** What `explain` is told. */
+export interface ExplainOptions {
+  readonly prompt: string;
+  /** How many neighbours. */
+  readonly k: number;
+  readonly settings: PartialSettings;
+  readonly pictures: number;
+  readonly storage: "f32" | "f16";
+  readonly adapter: AdapterChoice;
+  /** Folder. */
+  readonly model: string;
+  /** One stage alone; undefined for all. */
+  readonly stage: Stage | undefined;
+  /** File for a drawing of the graph. */
+  readonly svg: string | undefined;
+  readonly json: boolean;
+}
+
+/** Prints the plan of such a generation. Throws ReimagenError. */
+export async function explain(options: ExplainOptions): Promise<void> {
+  const { svg, json } = options;
+  if (svg) await checkWritable(svg);
+  const { plan, adapter } = await planOf(options);
+  const shown = options.stage ? onlyStage(plan, options.stage) : plan;
+  if (svg) await writeAll(new Map([[svg, explainSvg(shown)]]));
+  if (json) jsonResult({ adapter, ...facts(plan, shown), svg: svg ?? null });
+  else result(explainTable(shown));
+}
+
+async function planOf(options: ExplainOptions): Promise<{ plan: Plan; adapter: string }> {
+  const { prompt, k, settings, pictures, storage } = options;
+  return withModel(options.model, async (files) => {
+    const config = readConfig(`${files.name}/config.json`, files.config);
+    const tokenizer = readTokenizer(`${files.name}/tokenizer.json`, files.tokenizer);
+    return withGpu(options.adapter, async (gpu) => {
+      // A plan needs no weights.
+      const engine = new Engine(gpu, config, tokenizer, storage, new Map());
+      const neighbors = Array.from({ length: k }, () => blank(config));
+      return { plan: engine.plan({ prompt, neighbors, settings, pictures }), adapter: adapterName(gpu.info) };
+    });
+  });
+}
+
+function blank({ size }: ModelConfig): NeighborPicture {
+  return { picture: { width: size, height: size, pixels: new Uint8ClampedArray(size * size * 4) }, caption: "" };
+}
+
+function onlyStage(plan: Plan, stage: Stage): Plan {
+  const schedule = { load: [], request: [], step: [], [stage]: plan.schedule[stage] };
+  return { ...plan, schedule };
+}
+
+function facts(plan: Plan, shown: Plan) {
+  return {
+    arenaBytes: arenaSizes(plan),
+    persistentBytes: persistentBytes(plan),
+    stages: Object.fromEntries(
+      stages
+        .filter((stage) => shown.schedule[stage].length > 0)
+        .map((stage) => [
+          stage,
+          { lowerBoundBytes: plan.memory[stage].lowerBound, dispatches: shown.schedule[stage].map(dispatchFacts) },
+        ]),
+    ),
+  };
+}
+
+function dispatchFacts({ node, choice }: PlannedNode) {
+  const { op, label, inputs, output, attributes } = node;
+  const types = inputs.map((value) => value?.type ?? null);
+  return {
+    label,
+    op: op.name,
+    inputs: types,
+    output: output.type,
+    kernel: choice.variant,
+    reason: choice.reason,
+    others: choice.others,
+    workgroups: choice.launch.workgroups,
+    flops: op.flops?.(types, output.type, attributes) ?? 0,
+  };
+}

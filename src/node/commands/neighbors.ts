@@ -1,0 +1,62 @@
+// `reimagen neighbors`: what a prompt finds in a neighbour database.
+import { encodePng } from "../../io/png.ts";
+import { contactSheet } from "../contact-sheet.ts";
+import { openDatabase } from "../emoji-database.ts";
+import { checkWritable, writeAll } from "./output.ts";
+import { factsOf, fewNeighbors, retrieve } from "./request.ts";
+import { table } from "./table.ts";
+import { jsonResult, result, warn } from "./terminal.ts";
+
+/** What `neighbors` is told. */
+export interface NeighborsOptions {
+  readonly prompt: string;
+  /** How many at most. */
+  readonly k: number;
+  readonly exclude: readonly number[];
+  /** Folder of the database. */
+  readonly database: string;
+  /** File for a picture of them. */
+  readonly sheet: string | undefined;
+  readonly json: boolean;
+}
+
+/** Prints the neighbours of a prompt, best first. Throws ReimagenError. */
+export async function neighbors(options: NeighborsOptions): Promise<void> {
+  const { prompt, k, sheet, json } = options;
+  if (sheet) await checkWritable(sheet);
+  const database = await openDatabase(options.database);
+  const found = retrieve(database, options);
+  if (found.length < k) warn(fewNeighbors(found.length));
+  if (sheet) {
+    const tiles = found.map(async (neighbor) => {
+      const { caption, score, style, id } = factsOf(neighbor);
+      const lines = [caption, `score ${score.toFixed(2)}`, `${style}, id ${id}`];
+      return { picture: await database.picture(neighbor.entry), lines };
+    });
+    const picture = await contactSheet({
+      title: prompt,
+      neighbors: await Promise.all(tiles),
+      pictures: [],
+      facts: [],
+      estimates: [],
+    });
+    await writeAll(new Map([[sheet, encodePng(picture, { prompt })]]));
+  }
+  const facts = found.map((neighbor, i) => ({ rank: i + 1, ...factsOf(neighbor) }));
+  if (json) jsonResult({ prompt, neighbors: facts, sheet: sheet ?? null });
+  else result(listing(facts));
+}
+
+function listing(facts: readonly ({ rank: number } & ReturnType<typeof factsOf>)[]): string {
+  return table(
+    ["rank", "score", "id", "entity", "style", "training"],
+    facts.map(({ rank, score, id, entity, style, heldOut }) => [
+      String(rank),
+      score.toFixed(2),
+      String(id),
+      entity,
+      style,
+      heldOut ? "held out" : "seen",
+    ]),
+  );
+}

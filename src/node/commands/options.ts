@@ -1,0 +1,132 @@
+// The command line's options: how each is written, checked and named.
+import { InvalidArgumentError, Option } from "commander";
+import type { GuidanceSettings } from "../../diffusion/guidance.ts";
+import type { Sampler } from "../../diffusion/samplers.ts";
+import { defaultSettings, type PartialSettings } from "../../diffusion/settings.ts";
+import type { Thresholding } from "../../diffusion/thresholding.ts";
+import type { AdapterChoice } from "../dawn.ts";
+import { shippedDatabase, shippedModel } from "../shipped.ts";
+import type { HandNeighbor } from "./request.ts";
+
+/** Values of `samplingOptions`, as commander names them. */
+export interface SamplingFlags {
+  seed: number;
+  steps: number;
+  sampler: Sampler;
+  etaDdim?: number;
+  guidance: GuidanceSettings["mode"];
+  choice: GuidanceSettings["choice"];
+  eta: number;
+  gammaP: number;
+  gammaN: number;
+  threshold: Thresholding["kind"];
+  thresholdRange: number;
+  thresholdQuantile: number;
+  thresholdMax: number;
+  pictures: number;
+  storage: "f32" | "f16";
+}
+
+const { guidance, steps, sampler, seed } = defaultSettings;
+
+/** Options that `generate` and `explain` share. */
+export const samplingOptions = (): Option[] => [
+  number("--seed <n>", "seed of all randomness", whole(0)).default(seed),
+  number("--steps <n>", "denoising steps", whole(1)).default(steps),
+  choice("--sampler <name>", "sampler", ["ddpm", "ddim", "dpm-solver++"]).default(sampler),
+  number("--eta-ddim <x>", "ddim: share of ancestral noise, 0 to 1 (default: 0)", real),
+  choice("--guidance <mode>", "guidance", ["interleaved", "entangled", "text-only", "neighbor-only", "none"]).default(
+    guidance.mode,
+  ),
+  choice("--choice <name>", "interleaved: how each step is chosen", ["random", "periodic"]).default(guidance.choice),
+  number("--eta <x>", "interleaved: share of text-enhanced steps; lower follows the neighbours more", real).default(
+    guidance.eta,
+  ),
+  number("--gamma-p <x>", "weight of the text; 1 is none", real).default(guidance.gammaP),
+  number("--gamma-n <x>", "weight of the neighbours; 1 is none", real).default(guidance.gammaN),
+  choice("--threshold <kind>", "how estimates are kept in range", ["none", "static", "dynamic"]).default("static"),
+  number("--threshold-range <x>", "static: clip to [-x, x]", real).default(1),
+  number("--threshold-quantile <x>", "dynamic: quantile of the values", real).default(0.995),
+  number("--threshold-max <x>", "dynamic: greatest divisor", real).default(10),
+  number("--pictures <n>", "how many at once, with seeds from --seed on", whole(1)).default(1),
+  choice("--storage <type>", "element type of weights and activations", ["f32", "f16"]).default("f32"),
+];
+
+/** How many neighbours to retrieve. */
+export const retrieveOption = (description: string): Option => number("-k, --retrieve <n>", description, whole(0));
+
+/** Pictures by hand. */
+export const neighborOption = (): Option =>
+  new Option("--neighbor <picture=caption>", 'a neighbour by hand, as moose.png="a moose"; repeatable')
+    .argParser((text: string, all: HandNeighbor[]) => [...all, handNeighbor(text)])
+    .default([], "none");
+
+/** Entries that may not be retrieved. */
+export const excludeOption = (): Option =>
+  new Option("--exclude <id>", "an id of the database that may not be retrieved; repeatable")
+    .argParser((text: string, all: number[]) => [...all, whole(0)(text)])
+    .default([], "none");
+
+export const adapterOption = (): Option =>
+  choice("--adapter <name>", "a real GPU if there is one (auto), only that (gpu), or SwiftShader", [
+    "auto",
+    "gpu",
+    "software",
+  ] satisfies AdapterChoice[]).default("auto");
+
+export const modelOption = (): Option =>
+  new Option("--model <folder>", "checkpoint folder").default(shippedModel, "the shipped emoji-64");
+
+export const databaseOption = (): Option =>
+  new Option("--database <folder>", "neighbour database").default(shippedDatabase, "the shipped emoji-db");
+
+export const jsonOption = (): Option => new Option("--json", "print JSON, for programs").default(false, "off");
+
+/** Settings as the engine takes them. */
+export function settingsOf(flags: SamplingFlags): PartialSettings {
+  const { seed, steps, sampler, etaDdim, guidance: mode, choice, eta, gammaP, gammaN } = flags;
+  return {
+    seed,
+    steps,
+    sampler,
+    ...(etaDdim !== undefined && { etaDdim }),
+    guidance: { mode, choice, eta, gammaP, gammaN },
+    thresholding: thresholdingOf(flags),
+  };
+}
+
+function thresholdingOf({ threshold, thresholdRange, thresholdQuantile, thresholdMax }: SamplingFlags): Thresholding {
+  if (threshold === "static") return { kind: "static", range: thresholdRange };
+  if (threshold === "dynamic") return { kind: "dynamic", quantile: thresholdQuantile, max: thresholdMax };
+  return { kind: "none" };
+}
+
+function handNeighbor(text: string): HandNeighbor {
+  const at = text.indexOf("=");
+  const [file, caption] = [text.slice(0, at), text.slice(at + 1).trim()];
+  if (at < 1 || !caption) throw new InvalidArgumentError('It must be picture=caption, such as moose.png="a moose".');
+  return { file, caption };
+}
+
+function choice(flags: string, description: string, choices: readonly string[]): Option {
+  return new Option(flags, description).choices(choices);
+}
+
+function number(flags: string, description: string, parse: (text: string) => number): Option {
+  return new Option(flags, description).argParser(parse);
+}
+
+function real(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("It must be a number.");
+  return value;
+}
+
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    return value;
+  };
+}

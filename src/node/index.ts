@@ -1,0 +1,7 @@
+// What `reimagen/node` adds to the public API: Dawn, PNG files, and models, databases and pictures on disk.
+export { decodePng, encodePng, type PngContents } from "../io/png.ts";
+export { type AdapterChoice, type DawnGpu, openDawn } from "./dawn.ts";
+export { openDatabase } from "./emoji-database.ts";
+export { type FileSource, openFileSource } from "./file-source.ts";
+export { openModel } from "./model.ts";
+export { readPicture } from "./pictures.ts";
