@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import type { Engine, GenerationRequest } from "../src/diffusion/engine.ts";
 import { assemble } from "../src/gpu/kernel.ts";
-import { arenaSizes, type Plan } from "../src/graph/compile.ts";
+import type { Plan } from "../src/graph/compile.ts";
 import { stages } from "../src/graph/graph.ts";
 import { describeMachine } from "./machine.ts";
 import { type Cell, median, publish, quantile } from "./report.ts";
@@ -116,7 +116,7 @@ function differencesOf(base: Plan, other: Plan, k: number): string[] {
 
 function memoryOf(plan: Plan): { planned: number; bound: number } {
   return {
-    planned: arenaSizes(plan).reduce((sum, bytes) => sum + bytes, 0),
-    bound: Math.max(...stages.map((stage) => plan.memory[stage].lowerBound)),
+    planned: plan.memory.arenas.reduce((sum, bytes) => sum + bytes, 0),
+    bound: plan.memory.lowerBound,
   };
 }

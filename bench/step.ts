@@ -1,5 +1,6 @@
 // One step of the base U-Net at batch 2, beside onnxruntime-node's WebGPU provider on the same adapter, weights and inputs:
 // npm run bench:step -- [--adapter gpu|software] [--repeats N] [--ort DIR] [--out]. Checks equal output before it times anything.
+import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { peerFacts } from "./peers/onnxruntime.ts";
 import { type Cell, median, publish, quantile } from "./report.ts";
@@ -10,6 +11,9 @@ import { startWorker } from "./worker.ts";
 
 /** Relative L2 distance of the two results that still counts as equal: both compute in f32, in different orders. */
 const TOLERANCE = 1e-3;
+
+/** Before each step: thread pools spin for a while after their work, and would take the next one's cores. */
+const REST_MS = 100;
 
 const { values } = parseArgs({
   options: {
@@ -81,7 +85,10 @@ async function compare(): Promise<void> {
 async function interleave(workers: readonly { call(name: "step"): Promise<number> }[], repeats: number) {
   const times = workers.map((): number[] => []);
   for (let i = 0; i < repeats; i++)
-    for (const [at, worker] of workers.entries()) times[at]!.push(await worker.call("step"));
+    for (const [at, worker] of workers.entries()) {
+      await pause(REST_MS);
+      times[at]!.push(await worker.call("step"));
+    }
   return times;
 }
 

@@ -17,7 +17,8 @@ export interface PlannedNode {
 export interface Plan {
   readonly graph: Graph;
   readonly schedule: Readonly<Record<Stage, readonly PlannedNode[]>>;
-  readonly memory: Readonly<Record<Stage, MemoryPlan>>;
+  /** One plan for all stages: they never overlap, so they share the arenas. */
+  readonly memory: MemoryPlan;
   /** Values with a buffer of their own: inputs, constants, and results that a later stage or the caller reads. */
   readonly persistent: readonly Value[];
 }
@@ -34,19 +35,13 @@ export function compileGraph(built: Graph, traits: DeviceTraits): Plan {
   return {
     graph,
     schedule: each((stage) => nodes[stage].map((node) => ({ node, choice: choose(node, traits) }))),
-    memory: each((stage) => planMemory(nodes[stage], own, alignment)),
+    memory: planMemory(
+      stages.map((stage) => nodes[stage]),
+      own,
+      alignment,
+    ),
     persistent,
   };
-}
-
-/** Bytes of intermediate memory: stages never overlap, so they share the arenas. */
-export function arenaSizes(plan: Plan): number[] {
-  const sizes: number[] = [];
-  for (const stage of stages)
-    plan.memory[stage].arenas.forEach((bytes, i) => {
-      sizes[i] = Math.max(sizes[i] ?? 0, bytes);
-    });
-  return sizes;
 }
 
 /** Bytes of the values that have buffers of their own, weights not counted. */

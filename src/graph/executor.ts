@@ -4,7 +4,7 @@ import type { CompiledKernel, Gpu } from "../gpu/gpu.ts";
 import { parameterBytes } from "../gpu/kernel.ts";
 import { float16ToFloat32 } from "../io/float16.ts";
 import { showShape, sizeOf } from "../ops/op.ts";
-import { arenaSizes, type Plan, type PlannedNode } from "./compile.ts";
+import type { Plan, PlannedNode } from "./compile.ts";
 import { type Stage, stages, type Value } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
 
@@ -165,10 +165,9 @@ export class Executor {
       if (value.source.kind === "constant")
         this.#gpu.device.queue.writeBuffer(buffer, 0, value.source.data as TensorData);
     }
-    const arenas = arenaSizes(plan).map((size, i) => this.#own(`arena ${i}`, size, usage));
-    for (const stage of stages)
-      for (const [value, { arena, offset }] of plan.memory[stage].places)
-        this.#ranges.set(value, { buffer: arenas[arena]!, offset, size: bytesOfType(value.type) });
+    const arenas = plan.memory.arenas.map((size, i) => this.#own(`arena ${i}`, size, usage));
+    for (const [value, { arena, offset }] of plan.memory.places)
+      this.#ranges.set(value, { buffer: arenas[arena]!, offset, size: bytesOfType(value.type) });
     for (const stage of stages)
       for (const { node } of plan.schedule[stage])
         for (const value of node.inputs)

@@ -1,7 +1,7 @@
 // Whether a plan fits a device, told before anything is loaded.
 import { ReimagenError } from "../errors.ts";
 import { showShape } from "../ops/op.ts";
-import { arenaSizes, type Plan } from "./compile.ts";
+import type { Plan } from "./compile.ts";
 import { stages, type Value } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
 
@@ -27,7 +27,7 @@ export function checkLimits(limits: GPUSupportedLimits, plan: Plan): void {
         need("maxBufferSize", nameOf(value, node.label), bytesOfType(value.type));
       }
     }
-  for (const bytes of arenaSizes(plan)) need("maxBufferSize", "the intermediate memory of the model", bytes);
+  for (const bytes of plan.memory.arenas) need("maxBufferSize", "the intermediate memory of the model", bytes);
 }
 
 function nameOf({ source, type }: Value, label: string): string {

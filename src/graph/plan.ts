@@ -1,4 +1,5 @@
-// Pass: places the intermediate tensors of a stage into a few arena buffers by liveness.
+// Pass: places the intermediate tensors into a few arena buffers by liveness.
+import { ReimagenError } from "../errors.ts";
 import { bytesOf } from "../gpu/kernel.ts";
 import { sizeOf, type TensorType } from "../ops/op.ts";
 import type { Node, Value } from "./graph.ts";
@@ -10,7 +11,7 @@ export interface Place {
   readonly bytes: number;
 }
 
-/** Where every intermediate of a stage lives, and what that costs. */
+/** Where every intermediate lives, and what that costs. */
 export interface MemoryPlan {
   readonly places: ReadonlyMap<Value, Place>;
   /** Bytes of each arena. */
@@ -24,26 +25,60 @@ export function bytesOfType(type: TensorType): number {
   return sizeOf(type) * bytesOf(type.dtype);
 }
 
-/** Two arenas suffice for a chain; a third and fourth leave room for operands that must not share a buffer with their result. */
-const arenaCounts = [2, 3, 4];
-const attempts = 60;
+/** Two arenas suffice for a chain; more leave room for results that must not share a buffer with their operands. */
+const arenaCounts = [3, 4, 5, 6];
+const ATTEMPTS = 150;
+/** Close enough to the lower bound to stop trying. */
+const GOOD_ENOUGH = 1.05;
 
 /**
- * Plans `nodes` in their order. `own` are values with a buffer of their own (inputs, weights, results that outlive the stage).
- * WebGPU refuses one buffer bound for reading and for writing in one dispatch, even at disjoint ranges, so a result never lies
- * in an arena that holds one of its operands. Which arena a tensor gets is otherwise free: several seeded tries, the best wins.
+ * Plans groups of nodes that never run at the same time (stages), each in its order, into the same arenas. `own` are values with a
+ * buffer of their own (inputs, weights, results that outlive their stage). WebGPU refuses one buffer bound for reading and for writing
+ * in one dispatch, even at disjoint ranges, so a result never lies in an arena that holds one of its operands. The group that needs
+ * most is planned first, the others into what it left; within a group largest tensors are placed first (Pisarchyk & Lee, 2020, "greedy
+ * by size"), each in the arena and gap that grow the total least; several seeded perturbations of that order, the best wins.
  */
-export function planMemory(nodes: readonly Node[], own: ReadonlySet<Value>, alignment: number): MemoryPlan {
-  const lives = lifetimes(nodes, own, alignment);
-  const lowerBound = largestLiveSet(lives, nodes.length);
-  let best: { places: Map<Value, Place>; arenas: number[] } | undefined;
-  for (const count of arenaCounts)
-    for (let seed = 0; seed < attempts; seed++) {
-      const candidate = place(nodes, lives, count, seed);
+export function planMemory(
+  groups: readonly (readonly Node[])[],
+  own: ReadonlySet<Value>,
+  alignment: number,
+): MemoryPlan {
+  const needs = groups
+    .map((nodes) => ({ lives: lifetimes(nodes, own, alignment), count: nodes.length }))
+    .map(({ lives, count }) => ({ lives: [...lives.values()], bound: largestLiveSet(lives, count) }))
+    .sort((a, b) => b.bound - a.bound);
+  const lowerBound = needs[0]?.bound ?? 0;
+  let best: Layout | undefined;
+  for (let seed = 0; seed < ATTEMPTS && !(best && total(best.arenas) <= GOOD_ENOUGH * lowerBound); seed++)
+    for (const count of arenaCounts) {
+      const candidate = placeGroups(
+        needs.map(({ lives }) => lives),
+        count,
+        seed,
+      );
       if (candidate && (!best || total(candidate.arenas) < total(best.arenas))) best = candidate;
-      if (best && total(best.arenas) === lowerBound) return { ...best, lowerBound };
     }
-  return { ...best!, lowerBound };
+  if (!best)
+    throw new ReimagenError(
+      "kernel",
+      `${arenaCounts.at(-1)} arenas do not suffice for the graph's intermediate tensors`,
+    );
+  return { ...best, lowerBound };
+}
+
+interface Layout {
+  readonly places: ReadonlyMap<Value, Place>;
+  readonly arenas: readonly number[];
+}
+
+function placeGroups(groups: readonly (readonly Life[])[], count: number, seed: number): Layout | undefined {
+  let layout: Layout = { places: new Map(), arenas: new Array<number>(count).fill(0) };
+  for (const lives of groups) {
+    const placed = place(lives, layout.arenas, seed);
+    if (!placed) return undefined;
+    layout = { places: new Map([...layout.places, ...placed.places]), arenas: placed.arenas };
+  }
+  return layout;
 }
 
 const total = (sizes: readonly number[]) => sizes.reduce((sum, size) => sum + size, 0);
@@ -51,20 +86,27 @@ const total = (sizes: readonly number[]) => sizes.reduce((sum, size) => sum + si
 interface Life {
   readonly value: Value;
   readonly bytes: number;
+  /** Positions of the node that makes it and of the last that reads it. */
   readonly from: number;
   to: number;
+  /** What must lie in other arenas: operands of its node, results of its readers. */
+  readonly apart: Set<Value>;
 }
 
 function lifetimes(nodes: readonly Node[], own: ReadonlySet<Value>, alignment: number): Map<Value, Life> {
   const lives = new Map<Value, Life>();
   nodes.forEach((node, at) => {
+    const apart = new Set<Value>();
     for (const input of node.inputs) {
       const life = input && lives.get(input);
-      if (life) life.to = at;
+      if (!life) continue;
+      life.to = at;
+      life.apart.add(node.output);
+      apart.add(life.value);
     }
     if (own.has(node.output)) return;
     const bytes = Math.ceil(bytesOfType(node.output.type) / alignment) * alignment;
-    lives.set(node.output, { value: node.output, bytes, from: at, to: at });
+    lives.set(node.output, { value: node.output, bytes, from: at, to: at, apart });
   });
   return lives;
 }
@@ -82,50 +124,48 @@ function largestLiveSet(lives: ReadonlyMap<Value, Life>, count: number): number 
   }, 0);
 }
 
-function place(nodes: readonly Node[], lives: ReadonlyMap<Value, Life>, count: number, seed: number) {
+/** Places `lives` into arenas that may already have a size; undefined when some tensor is allowed in none. */
+function place(lives: readonly Life[], sizes: readonly number[], seed: number): Layout | undefined {
   const places = new Map<Value, Place>();
-  const arenas = new Array<number>(count).fill(0);
-  const alive: Life[][] = Array.from({ length: count }, () => []);
-  let state = seed + 1;
-  for (const [at, node] of nodes.entries()) {
-    const life = lives.get(node.output);
-    if (!life) continue;
-    const taken = new Set(node.inputs.map((input) => (input ? places.get(input)?.arena : undefined)));
-    let best: { place: Place; growth: number; gap: number } | undefined;
-    for (let arena = 0; arena < count; arena++) {
+  const arenas = [...sizes];
+  const placed: Life[][] = arenas.map(() => []);
+  let state = seed;
+  const chance = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state >>> 8) / 2 ** 24;
+  };
+  // Seed 0 is the plain greedy; others shuffle tensors of similar size and, among equals, those that live long come first.
+  const weight = new Map(
+    lives.map((life) => [life, life.bytes * (seed ? 0.5 + chance() : 1) + (life.to - life.from) / 1e6]),
+  );
+  for (const life of lives.toSorted((a, b) => weight.get(b)! - weight.get(a)!)) {
+    const taken = new Set([...life.apart].map((value) => places.get(value)?.arena));
+    let best: { arena: number; offset: number; growth: number } | undefined;
+    for (let arena = 0; arena < arenas.length; arena++) {
       if (taken.has(arena)) continue;
-      alive[arena] = alive[arena]!.filter((other) => other.to >= at);
-      const { offset, gap } = fit(alive[arena]!, life.bytes, places);
-      // Seed 0 breaks ties by the tightest gap; the others by chance.
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-      const chance = seed ? (state >>> 16) / 65536 : 0;
-      const growth = Math.max(0, offset + life.bytes - arenas[arena]!) * (seed ? 0.5 + chance : 1);
-      const tightness = seed ? chance : gap;
-      if (!best || growth < best.growth || (growth === best.growth && tightness < best.gap))
-        best = { place: { arena, offset, bytes: life.bytes }, growth, gap: tightness };
+      const overlapping = placed[arena]!.filter((other) => other.from <= life.to && life.from <= other.to);
+      const offset = firstGap(overlapping, life.bytes, places);
+      const growth = Math.max(0, offset + life.bytes - arenas[arena]!);
+      if (
+        !best ||
+        growth < best.growth ||
+        (growth === best.growth && (seed % 2 ? chance() < 0.5 : offset < best.offset))
+      )
+        best = { arena, offset, growth };
     }
     if (!best) return undefined;
-    const { place } = best;
-    places.set(life.value, place);
-    alive[place.arena]!.push(life);
-    arenas[place.arena] = Math.max(arenas[place.arena]!, place.offset + place.bytes);
+    places.set(life.value, { arena: best.arena, offset: best.offset, bytes: life.bytes });
+    placed[best.arena]!.push(life);
+    arenas[best.arena]! += best.growth;
   }
   return { places, arenas };
 }
 
-// The smallest gap between live neighbours that holds `bytes`, else the end.
-function fit(
-  alive: readonly Life[],
-  bytes: number,
-  places: ReadonlyMap<Value, Place>,
-): { offset: number; gap: number } {
-  const spans = alive.map(({ value }) => places.get(value)!).sort((a, b) => a.offset - b.offset);
+function firstGap(overlapping: readonly Life[], bytes: number, places: ReadonlyMap<Value, Place>): number {
   let end = 0;
-  let best: { offset: number; gap: number } | undefined;
-  for (const span of spans) {
-    const gap = span.offset - end;
-    if (gap >= bytes && (!best || gap < best.gap)) best = { offset: end, gap };
+  for (const span of overlapping.map(({ value }) => places.get(value)!).sort((a, b) => a.offset - b.offset)) {
+    if (span.offset - end >= bytes) return end;
     end = Math.max(end, span.offset + span.bytes);
   }
-  return best ?? { offset: end, gap: Number.POSITIVE_INFINITY };
+  return end;
 }

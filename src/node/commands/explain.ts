@@ -1,7 +1,7 @@
 // `reimagen explain`: every dispatch of a generation, without generating.
 import { Engine, type NeighborPicture } from "../../diffusion/engine.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
-import { arenaSizes, type Plan, type PlannedNode, persistentBytes } from "../../graph/compile.ts";
+import { type Plan, type PlannedNode, persistentBytes } from "../../graph/compile.ts";
 import { explainSvg, explainTable } from "../../graph/explain.ts";
 import { type Stage, stages } from "../../graph/graph.ts";
 import { readTokenizer } from "../../io/tokenizer.ts";
@@ -63,17 +63,17 @@ function onlyStage(plan: Plan, stage: Stage): Plan {
   return { ...plan, schedule };
 }
 
-function facts(plan: Plan, shown: Plan) {
+function facts(plan: Plan, { schedule }: Plan) {
   return {
-    arenaBytes: arenaSizes(plan),
-    persistentBytes: persistentBytes(plan),
+    memory: {
+      arenaBytes: plan.memory.arenas,
+      lowerBoundBytes: plan.memory.lowerBound,
+      persistentBytes: persistentBytes(plan),
+    },
     stages: Object.fromEntries(
       stages
-        .filter((stage) => shown.schedule[stage].length > 0)
-        .map((stage) => [
-          stage,
-          { lowerBoundBytes: plan.memory[stage].lowerBound, dispatches: shown.schedule[stage].map(dispatchFacts) },
-        ]),
+        .filter((stage) => schedule[stage].length > 0)
+        .map((stage) => [stage, { dispatches: schedule[stage].map(dispatchFacts) }]),
     ),
   };
 }
