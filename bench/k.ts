@@ -114,9 +114,6 @@ function differencesOf(base: Plan, other: Plan, k: number): string[] {
   }).filter(Boolean);
 }
 
-function memoryOf(plan: Plan): { planned: number; bound: number } {
-  return {
-    planned: plan.memory.arenas.reduce((sum, bytes) => sum + bytes, 0),
-    bound: plan.memory.lowerBound,
-  };
+function memoryOf({ memory }: Plan): { planned: number; bound: number } {
+  return { planned: memory.arenas.reduce((sum, bytes) => sum + bytes, 0), bound: memory.lowerBound };
 }

@@ -16,7 +16,7 @@ export type { Sampler, SamplerOptions } from "./diffusion/samplers.ts";
 export { defaultSettings, type PartialSettings, type SamplingSettings } from "./diffusion/settings.ts";
 export type { Thresholding } from "./diffusion/thresholding.ts";
 export { type ErrorCode, ReimagenError } from "./errors.ts";
-export { adoptGpu, type DeviceTraits, type Gpu, requestGpu } from "./gpu/gpu.ts";
+export { adoptGpu, type DeviceTraits, type Gpu, requestGpu, usefulFeatures } from "./gpu/gpu.ts";
 export type { Plan } from "./graph/compile.ts";
 export { crop, type Picture } from "./io/picture.ts";
 export { type ByteSource, blobSource, bytesSource } from "./io/source.ts";

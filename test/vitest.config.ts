@@ -26,13 +26,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "node", include: ["test/**/*.test.ts"], pool: "forks" },
+        test: { name: "node", include: ["test/**/*.test.ts"], exclude: ["test/web/**"], pool: "forks" },
       },
       {
         extends: true,
         test: {
           name: "browser",
-          include: ["test/{ops,graph,diffusion,models}/**/*.test.ts"],
+          include: ["test/{ops,graph,models,diffusion,web}/**/*.test.ts"],
           browser: {
             enabled: true,
             provider: playwright({ launchOptions: browser }),

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-// Two folders up, from the sources as from the built files.
+// Two folders up, from the sources as from the built files (dist/node or dist/shared).
 const root = new URL("../../", import.meta.url);
 
 /** Folder of the shipped model. */

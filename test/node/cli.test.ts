@@ -149,9 +149,12 @@ describe("the other commands", () => {
     expect(stdout).toMatch(/conv2d/);
     expect(await readFile(join(folder, "plan.svg"), "utf8")).toMatch(/^<svg[\s\S]*<\/svg>\s*$/);
     const told = JSON.parse((await run(...args, "--stage", "step", "--json")).stdout);
-    expect(Object.keys(told.stages)).toEqual(["step"]);
-    const [first] = told.stages.step.dispatches;
-    expect(first).toMatchObject({ kernel: expect.stringMatching(/\./), reason: expect.stringMatching(/\w/) });
+    expect(told.dispatches.length).toBeGreaterThan(10);
+    for (const { stage, op, kernel, reason } of told.dispatches) {
+      expect(stage).toBe("step");
+      expect([op, kernel, reason]).toEqual([expect.any(String), expect.any(String), expect.any(String)]);
+    }
+    expect(told.memory.lowerBoundBytes).toBeGreaterThan(0);
   });
 
   it("help says what exit codes mean", async () => {

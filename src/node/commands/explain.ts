@@ -1,8 +1,8 @@
 // `reimagen explain`: every dispatch of a generation, without generating.
 import { Engine, type NeighborPicture } from "../../diffusion/engine.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
-import { type Plan, type PlannedNode, persistentBytes } from "../../graph/compile.ts";
-import { explainSvg, explainTable } from "../../graph/explain.ts";
+import { type Plan, persistentBytes } from "../../graph/compile.ts";
+import { explainSvg, explainTable, explain as listDispatches } from "../../graph/explain.ts";
 import { type Stage, stages } from "../../graph/graph.ts";
 import { readTokenizer } from "../../io/tokenizer.ts";
 import { type ModelConfig, readConfig } from "../../models/config.ts";
@@ -34,10 +34,12 @@ export async function explain(options: ExplainOptions): Promise<void> {
   const { svg, json } = options;
   if (svg) await checkWritable(svg);
   const { plan, adapter } = await planOf(options);
-  const shown = options.stage ? onlyStage(plan, options.stage) : plan;
-  if (svg) await writeAll(new Map([[svg, explainSvg(shown)]]));
-  if (json) jsonResult({ adapter, ...facts(plan, shown), svg: svg ?? null });
-  else result(explainTable(shown));
+  const shown = options.stage ? [options.stage] : stages;
+  if (svg) await writeAll(new Map([[svg, explainSvg(plan, shown)]]));
+  if (!json) return result(explainTable(plan, shown));
+  const { arenas, lowerBound } = plan.memory;
+  const memory = { arenaBytes: arenas, lowerBoundBytes: lowerBound, persistentBytes: persistentBytes(plan) };
+  jsonResult({ adapter, memory, dispatches: listDispatches(plan, shown), svg: svg ?? null });
 }
 
 async function planOf(options: ExplainOptions): Promise<{ plan: Plan; adapter: string }> {
@@ -56,40 +58,4 @@ async function planOf(options: ExplainOptions): Promise<{ plan: Plan; adapter: s
 
 function blank({ size }: ModelConfig): NeighborPicture {
   return { picture: { width: size, height: size, pixels: new Uint8ClampedArray(size * size * 4) }, caption: "" };
-}
-
-function onlyStage(plan: Plan, stage: Stage): Plan {
-  const schedule = { load: [], request: [], step: [], [stage]: plan.schedule[stage] };
-  return { ...plan, schedule };
-}
-
-function facts(plan: Plan, { schedule }: Plan) {
-  return {
-    memory: {
-      arenaBytes: plan.memory.arenas,
-      lowerBoundBytes: plan.memory.lowerBound,
-      persistentBytes: persistentBytes(plan),
-    },
-    stages: Object.fromEntries(
-      stages
-        .filter((stage) => schedule[stage].length > 0)
-        .map((stage) => [stage, { dispatches: schedule[stage].map(dispatchFacts) }]),
-    ),
-  };
-}
-
-function dispatchFacts({ node, choice }: PlannedNode) {
-  const { op, label, inputs, output, attributes } = node;
-  const types = inputs.map((value) => value?.type ?? null);
-  return {
-    label,
-    op: op.name,
-    inputs: types,
-    output: output.type,
-    kernel: choice.variant,
-    reason: choice.reason,
-    others: choice.others,
-    workgroups: choice.launch.workgroups,
-    flops: op.flops?.(types, output.type, attributes) ?? 0,
-  };
 }
