@@ -15,10 +15,10 @@ export interface SamplingSettings extends SamplerOptions {
 /** Settings as a user writes them: whatever is missing takes its default, also within guidance. */
 export type PartialSettings = Partial<Omit<SamplingSettings, "guidance">> & { guidance?: Partial<GuidanceSettings> };
 
-/** The shipped model's recipe: 40 DDIM steps, x0 clipped to [-1, 1], balanced interleaved guidance of weight 3. */
+/** The shipped model's recipe: 20 steps of DPM-Solver++(2M), x0 clipped to [-1, 1], balanced interleaved guidance of weight 3. */
 export const defaultSettings: SamplingSettings = {
-  sampler: "ddim",
-  steps: 40,
+  sampler: "dpm-solver++",
+  steps: 20,
   thresholding: { kind: "static", range: 1 },
   guidance: { mode: "interleaved", choice: "periodic", eta: 0.5, gammaP: 3, gammaN: 3 },
   seed: 0,

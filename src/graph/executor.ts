@@ -46,11 +46,11 @@ export async function createExecutor(
   const compiled = await Promise.all(
     dispatches.map(async (planned) => {
       const kernel = await gpu.compile(planned.choice.launch.kernel);
+      if (options.signal?.aborted) throw new ReimagenError("aborted", "preparing the plan was aborted");
       options.onProgress?.(++done, dispatches.length);
       return [planned, kernel] as const;
     }),
   );
-  if (options.signal?.aborted) throw new ReimagenError("aborted", "preparing the plan was aborted");
   const executor = new Executor(gpu, plan, weights, new Map(compiled));
   executor.run("load");
   return executor;

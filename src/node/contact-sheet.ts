@@ -110,7 +110,8 @@ async function addTiles(page: Page, tiles: readonly Tile[], side: number, perRow
   }
 }
 
-async function enlarged({ width, height, pixels }: Picture, side: number): Promise<OverlayOptions> {
+/** A picture enlarged without smoothing, as sharp overlays it. */
+export async function enlarged({ width, height, pixels }: Picture, side: number): Promise<OverlayOptions> {
   const kernel = side % width === 0 && side % height === 0 ? "nearest" : "lanczos3";
   const { data, info } = await sharp(pixels, { raw: { width, height, channels: 4 } })
     .flatten({ background: "#ffffff" })

@@ -1,0 +1,44 @@
+// Other sizes, patch factors, numbers of levels and placements of attention than the shipped model's, against PyTorch in float64.
+import { describe, expect, it } from "vitest";
+import { denoisingLoop } from "../../src/diffusion/loop.ts";
+import { weightsOf } from "../../src/graph/graph.ts";
+import { openSafetensors, type Safetensors } from "../../src/io/safetensors.ts";
+import { type ModelConfig, readConfig } from "../../src/models/config.ts";
+import { checkCheckpoint } from "../../src/models/weights.ts";
+import { fixture } from "../fixture.ts";
+import { relativeError } from "../ops/harness.ts";
+import { channelsLast, runModel } from "./run_model.ts";
+
+const names = ["three_levels", "one_level", "super_resolution", "odd_channels"] as const;
+
+/** The fixture's config, its weights as a checkpoint of their own, and the recording beside them. */
+async function open(name: string): Promise<{ config: ModelConfig; checkpoint: Safetensors; recorded: Safetensors }> {
+  const recorded = await openSafetensors(await fixture(`test/fixtures/configs/${name}.safetensors`));
+  const config = readConfig(`${name}/config.json`, recorded.metadata.config!);
+  const weights = [...recorded.tensors].filter(([tensor]) => !/^(in|v)\./.test(tensor));
+  return { config, checkpoint: { ...recorded, tensors: new Map(weights) }, recorded };
+}
+
+describe.each([
+  { storage: "f32", most: 1e-5 },
+  { storage: "f16", most: 1e-2 },
+] as const)("in $storage storage", ({ storage, most }) => {
+  it.each(names)("%s agrees with PyTorch, the neighbours shown and not shown side by side", async (name) => {
+    const model = await open(name);
+    const count = model.recorded.tensors.get("in.neighbors")!.shape[1]!;
+    const executor = await runModel({ ...model, storage, neighbors: count, shown: [count, 0] });
+    const v = await executor.read("v");
+    executor.dispose();
+    const half = v.length / 2;
+    expect(relativeError(v.subarray(0, half), await channelsLast(model.recorded, "v.neighbors"))).toBeLessThan(most);
+    expect(relativeError(v.subarray(half), await channelsLast(model.recorded, "v.text_alone"))).toBeLessThan(most);
+  });
+
+  it.each(names)("%s agrees with PyTorch without neighbours", async (name) => {
+    const model = await open(name);
+    const executor = await runModel({ ...model, storage, neighbors: 0, shown: [0] });
+    const error = relativeError(await executor.read("v"), await channelsLast(model.recorded, "v.text_alone"));
+    executor.dispose();
+    expect(error).toBeLessThan(most);
+  });
+});
