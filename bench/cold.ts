@@ -3,13 +3,13 @@
 import { parseArgs } from "node:util";
 import type { ColdMethods, Laps } from "./cold.ours.ts";
 import type { ColdPeerMethods } from "./cold.peer.ts";
-import type { Machine } from "./machine.ts";
+import { busyShare, type Machine } from "./machine.ts";
 import { peerFacts } from "./peers/onnxruntime.ts";
 import { type Cell, median, publish } from "./report.ts";
-import { benchAdapter } from "./shipped.ts";
+import { benchAdapter, positiveInteger } from "./shipped.ts";
 import { type Methods, startWorker } from "./worker.ts";
 
-/** Mesa's and NVIDIA's caches of compiled shaders on disk; Dawn in Node keeps none, nor does SwiftShader. */
+/** Turns off Mesa's and NVIDIA's caches of compiled shaders on disk. */
 const noShaderCaches = { MESA_SHADER_CACHE_DISABLE: "true", __GL_SHADER_DISK_CACHE: "0" };
 
 const { values } = parseArgs({
@@ -21,8 +21,10 @@ const { values } = parseArgs({
   },
 });
 const adapter = benchAdapter(values.adapter);
+const repeats = positiveInteger("--repeats", values.repeats);
 await peerFacts(values.ort);
 
+const busy = await busyShare();
 /** One start: laps after import, and how long the process had run by then. */
 interface Start {
   readonly laps: Laps;
@@ -32,7 +34,7 @@ const ours: Start[] = [];
 const peers: Start[] = [];
 let machine: Machine | undefined;
 let version = "";
-for (let i = 0; i < Number(values.repeats); i++) {
+for (let i = 0; i < repeats; i++) {
   const drawn = await inFreshProcess<ColdMethods, "draw">("./cold.ours.ts", [adapter], "draw");
   machine ??= drawn.machine;
   ours.push(drawn);
@@ -41,6 +43,8 @@ for (let i = 0; i < Number(values.repeats); i++) {
     [adapter, values.ort],
     "firstStep",
   );
+  if (stepped.drivers.join() !== machine.drivers.join())
+    throw new Error(`we run on ${machine.drivers.join()}, the peer on ${stepped.drivers.join()}: set VK_DRIVER_FILES`);
   version = stepped.version;
   peers.push(stepped);
 }
@@ -55,6 +59,7 @@ const step = lap(peers, "first step");
 await publish(
   {
     bench: "cold",
+    busy,
     title: "Cold start: our first picture, the peer's first step",
     machine: { ...machine!, versions: { ...machine!.versions, "onnxruntime-node": version } },
     table: {
@@ -63,7 +68,7 @@ await publish(
     },
     notes: [
       `Our first picture comes **${Math.abs(step - picture).toFixed(1)} s ${picture < step ? "before" : "after"}** the peer's first step (${picture.toFixed(1)} s and ${step.toFixed(1)} s).`,
-      `Medians of ${values.repeats} fresh processes each, in turns; shader caches off, files in the system's cache. The clock starts when the modules are imported, the native WebGPU libraries not yet; the first line is what the process had spent by then.`,
+      `Medians of ${repeats} fresh processes each, in turns; shader caches off, files in the system's cache. The clock starts when the modules are imported, the native WebGPU libraries not yet; the first line is what the process had spent by then.`,
       "Ours: 8 steps of DPM-Solver++ with guidance (batch 2) and two neighbours; device, weights, retrieval and compilation included. Pipelines may be compiled in full only when they first run.",
     ],
     figures: { picture, step },

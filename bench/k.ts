@@ -4,15 +4,14 @@ import { parseArgs } from "node:util";
 import type { Engine, GenerationRequest } from "../src/diffusion/engine.ts";
 import { assemble } from "../src/gpu/kernel.ts";
 import type { Plan } from "../src/graph/compile.ts";
-import { describeMachine } from "./machine.ts";
+import { busyShare, describeMachine } from "./machine.ts";
 import { type Cell, median, publish, quantile } from "./report.ts";
-import { benchAdapter, neighborsFor, openEngine, openGpu, openNeighbors } from "./shipped.ts";
+import { benchAdapter, neighborsFor, openEngine, openGpu, openNeighbors, positiveInteger } from "./shipped.ts";
 
 const prompt = "a moose in the snow";
 const counts = [0, 1, 2, 8];
-/** Steps of a generation; those before `FIRST_TIMED` carry the request's own work and fill the queue. */
-const STEPS = 6;
-const FIRST_TIMED = 3;
+/** Steps of a generation; the first is not timed, as it carries the request's own work. */
+const STEPS = 4;
 
 const { values } = parseArgs({
   options: {
@@ -21,6 +20,7 @@ const { values } = parseArgs({
     out: { type: "boolean", default: false },
   },
 });
+const busy = await busyShare();
 const { dawn, gpu } = await openGpu(benchAdapter(values.adapter));
 const machine = await describeMachine(gpu);
 console.log(`k = ${counts.join(", ")} on ${dawn.adapter.info.description}`);
@@ -37,7 +37,7 @@ const requests = counts.map(
 const plans = requests.map((request) => engine.plan(request));
 const differences = counts.slice(1).flatMap((k, i) => differencesOf(plans[0]!, plans[i + 1]!, k));
 for (const difference of differences) console.log(difference);
-const times = await timeSteps(engine, requests, Number(values.repeats));
+const times = await timeSteps(engine, requests, positiveInteger("--repeats", values.repeats));
 const base = median(times[0]!);
 const [first, second] = [times[0]!, times[counts.indexOf(2)]!];
 const growth = median(second) / base - 1;
@@ -46,6 +46,7 @@ const leastGrowth = Math.min(...second) / Math.min(...first) - 1;
 await publish(
   {
     bench: "k",
+    busy,
     title: "The denoising step by number of neighbours k, batch 2, f32",
     machine,
     table: {
@@ -108,9 +109,10 @@ async function timeSteps(engine: Engine, requests: readonly GenerationRequest[],
     for (const [at, request] of requests.entries()) {
       let last = 0;
       await engine.generate(request, {
-        onStep: (done) => {
+        onStep: async (done) => {
+          await engine.gpu.idle();
           const now = performance.now();
-          if (done >= FIRST_TIMED) times[at]!.push(now - last);
+          if (done > 1) times[at]!.push(now - last);
           last = now;
         },
       });

@@ -18,6 +18,8 @@ export interface Report {
   readonly bench: string;
   readonly title: string;
   readonly machine: Machine;
+  /** Share of the processors' time that others took before the bench began. */
+  readonly busy: number;
   readonly table: Table;
   /** What the figures mean, and what follows from them. */
   readonly notes: readonly string[];
@@ -41,12 +43,12 @@ export function quantile(values: readonly number[], q: number): number {
 }
 
 /** The report as Markdown that reads well in a terminal too. */
-export function render({ title, machine, table, notes }: Report): string {
-  const { adapter, drivers, processor, cores, load, versions, date } = machine;
+export function render({ title, machine, busy, table, notes }: Report): string {
+  const { adapter, drivers, processor, cores, versions, date } = machine;
   return [
     `## ${title}`,
     "",
-    `${adapter}${drivers.length ? ` (${drivers.join(", ")})` : ""}, ${cores} cores of ${processor}, load ${load.toFixed(1)} at the start; ` +
+    `${adapter}${drivers.length ? ` (${drivers.join(", ")})` : ""}, ${cores} cores of ${processor}, ${(busy * 100).toFixed(0)}% busy with others at the start; ` +
       `${Object.entries(versions)
         .map(([name, version]) => `${name} ${version}`)
         .join(", ")}; ${date}`,
@@ -61,9 +63,7 @@ export function render({ title, machine, table, notes }: Report): string {
 /** Prints the report; with `keep`, also puts it into the results of its adapter in place of the bench's earlier one. */
 export async function publish(report: Report, keep: boolean): Promise<void> {
   console.log(`\n${render(report)}`);
-  const { load, cores } = report.machine;
-  if (load > cores / 2)
-    console.warn(`the machine was busy (load ${load.toFixed(1)} on ${cores} cores): the figures will not hold\n`);
+  if (report.busy > 0.1) console.warn("others keep this machine busy: the figures will not hold\n");
   if (!keep) return;
   await mkdir(results, { recursive: true });
   const json = new URL(`${report.machine.slug}.json`, results);

@@ -19,6 +19,13 @@ export function benchAdapter(name: string): BenchAdapter {
   return name;
 }
 
+/** Reads an option that counts something. */
+export function positiveInteger(option: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${option} must be a positive integer, got ${text}`);
+  return value;
+}
+
 /** A device, and the Dawn that must stay referenced while it lives. */
 export interface OpenedGpu {
   readonly dawn: DawnGpu;

@@ -2,9 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Gpu } from "../src/gpu/gpu.ts";
-import { compileGraph, type Plan } from "../src/graph/compile.ts";
+import { compileGraph } from "../src/graph/compile.ts";
 import { createExecutor, type Executor } from "../src/graph/executor.ts";
-import { GraphBuilder, type Stage, weightsOf } from "../src/graph/graph.ts";
+import { GraphBuilder, weightsOf } from "../src/graph/graph.ts";
 import { openSafetensors } from "../src/io/safetensors.ts";
 import { type ModelConfig, readConfig } from "../src/models/config.ts";
 import { reimagen } from "../src/models/reimagen.ts";
@@ -22,8 +22,6 @@ export interface StepExample {
   readonly inputs: Readonly<Record<string, { readonly data: Float32Array; readonly shape: readonly number[] }>>;
   /** [batch, 3, S, S]. */
   readonly v: Float32Array;
-  /** Floating-point operations of the stages, 1e9. */
-  readonly gflop: { readonly request: number; readonly step: number };
   /** Of the request stage, once its pipelines are warm. */
   readonly requestMs: number;
 }
@@ -65,7 +63,6 @@ async function prepare(): Promise<StepExample> {
       coarse: await tokens(1),
     },
     v: channelsFirst((await executor.read("v")) as Float32Array, size),
-    gflop: { request: gflopOf(executor.plan, "request"), step: gflopOf(executor.plan, "step") },
     requestMs,
   };
 }
@@ -109,18 +106,6 @@ function writeRequest(executor: Executor, config: ModelConfig, { prompts, pictur
     neighbors: { first: i * neighborsEach, count: neighborsEach },
   }));
   for (const [name, table] of stepTables(config, shown)) executor.write(name, table);
-}
-
-function gflopOf(plan: Plan, stage: Stage): number {
-  const flops = plan.schedule[stage].map(
-    ({ node }) =>
-      node.op.flops?.(
-        node.inputs.map((value) => value?.type ?? null),
-        node.output.type,
-        node.attributes,
-      ) ?? 0,
-  );
-  return flops.reduce((sum, count) => sum + count, 0) / 1e9;
 }
 
 /** [batch, S, S, 3] -> [batch, 3, S, S]. */

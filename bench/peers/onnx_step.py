@@ -98,9 +98,11 @@ def main():
         output_names=["v"],
     )
     gflop = counter.get_total_flops() / 1e9
-    facts = {"gflop": gflop, "inputs": {name: [BATCH, *shape] for name, shape in shapes.items()}}
+    by_module = {name: sum(flops.values()) / 1e9 for name, flops in counter.get_flop_counts().items()}
+    context_gflop = sum(flops for name, flops in by_module.items() if name.endswith(".kv_context"))
+    facts = {"gflop": gflop, "contextGflop": context_gflop, "inputs": {name: [BATCH, *shape] for name, shape in shapes.items()}}
     out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
-    print(f"{out}: {gflop:.2f} GFLOP a step at batch {BATCH}")
+    print(f"{out}: {gflop:.2f} GFLOP a step at batch {BATCH}, {context_gflop:.2f} of it keys and values of the context")
 
 
 if __name__ == "__main__":

@@ -32,8 +32,10 @@ interface Session {
 
 /** What `onnx_step.py` tells of the step that it exported. */
 export interface PeerFacts {
-  /** Floating-point operations of a step, 1e9. */
+  /** Floating-point operations of a step's matrix products and convolutions, 1e9. */
   readonly gflop: number;
+  /** Of these, what makes keys and values of the context. */
+  readonly contextGflop: number;
   /** Shapes by name. */
   readonly inputs: Readonly<Record<string, readonly number[]>>;
 }

@@ -100,9 +100,10 @@ export async function createEngine(gpu: Gpu, files: ModelFiles, options: EngineO
     stochastic: false,
     multistep: false,
   };
-  const plan = compileGraph(denoisingLoop(config, probe), gpu.traits);
-  checkLimits(gpu.traits.limits, plan);
-  const weights = await loadWeights(gpu, checkpoint, weightsOf(plan.graph), options);
+  const loop = denoisingLoop(config, probe);
+  checkLimits(gpu.traits.limits, compileGraph(loop, gpu.traits));
+  // Those of the loop as built: a checkpoint also holds what the plan prunes, as the neighbours' tokens of a level that does not attend.
+  const weights = await loadWeights(gpu, checkpoint, weightsOf(loop), options);
   return new Engine(gpu, config, tokenizer, storage, weights);
 }
 
@@ -111,6 +112,7 @@ export class Engine {
   readonly #weights: ReadonlyMap<string, GPUBuffer>;
   readonly #executors = new Map<string, Executor>();
   #queue: Promise<unknown> = Promise.resolve();
+  #pending = 0;
   #disposed = false;
 
   constructor(
@@ -125,7 +127,13 @@ export class Engine {
 
   /** Draws. Throws `prompt`, `argument`, `picture`, `not-finite` or `aborted`; the engine stays usable. */
   generate(request: GenerationRequest, options: GenerateOptions = {}): Promise<Generated> {
-    const result = this.#queue.then(() => this.#generate(request, options));
+    this.#pending++;
+    const result = this.#queue
+      .then(() => this.#generate(request, options))
+      .finally(() => {
+        this.#pending--;
+        if (this.#disposed) this.#free();
+      });
     this.#queue = result.catch(() => undefined);
     return result;
   }
@@ -135,9 +143,14 @@ export class Engine {
     return compileGraph(denoisingLoop(this.config, this.#decide(request).shape), this.gpu.traits);
   }
 
-  /** Frees every buffer of the model; the device itself belongs to `gpu`. */
+  /** Frees every buffer of the model, at once or when the generation that is under way has stopped, which it does with `aborted`. The device itself belongs to `gpu`. */
   dispose(): void {
     this.#disposed = true;
+    this.#free();
+  }
+
+  #free(): void {
+    if (this.#pending > 0) return;
     for (const executor of this.#executors.values()) executor.dispose();
     this.#executors.clear();
     for (const buffer of this.#weights.values()) this.gpu.release(buffer);
@@ -171,11 +184,9 @@ export class Engine {
   }
 
   #checkAborted(signal: AbortSignal | undefined, generation: Generation): void {
-    if (signal?.aborted)
-      throw new ReimagenError(
-        "aborted",
-        `the generation was aborted after step ${generation.step} of ${generation.steps}`,
-      );
+    if (!signal?.aborted && !this.#disposed) return;
+    const why = this.#disposed ? "ended, as its engine was disposed of," : "was aborted";
+    throw new ReimagenError("aborted", `the generation ${why} after step ${generation.step} of ${generation.steps}`);
   }
 
   /** Everything about a request that does not need the device. */

@@ -1,5 +1,6 @@
 // From a built graph to a plan: prune, fuse, hoist, choose, place. Pure data, so that it can be explained without running.
 import type { DeviceTraits } from "../gpu/gpu.ts";
+import { sizeOf } from "../ops/op.ts";
 import { type Choice, choose } from "./choose.ts";
 import { fuse } from "./fuse.ts";
 import { type Graph, keptValues, type Node, type Stage, stages, type Value } from "./graph.ts";
@@ -34,7 +35,12 @@ export function compileGraph(built: Graph, traits: DeviceTraits): Plan {
     Object.fromEntries(stages.map((s) => [s, make(s)])) as Record<Stage, T>;
   return {
     graph,
-    schedule: each((stage) => nodes[stage].map((node) => ({ node, choice: choose(node, traits) }))),
+    schedule: each((stage) =>
+      nodes[stage]
+        // A tensor without elements (no neighbours) takes no dispatch.
+        .filter(({ output }) => sizeOf(output.type) > 0)
+        .map((node) => ({ node, choice: choose(node, traits) })),
+    ),
     memory: planMemory(
       stages.map((stage) => nodes[stage]),
       own,

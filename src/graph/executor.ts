@@ -76,11 +76,9 @@ export class Executor {
     try {
       this.#allocate(weights);
       this.#parameters = this.#writeParameters();
-      // A tensor without elements (no neighbours) takes no dispatch.
+      const absent = { buffer: this.#own("absent operand", 16, GPUBufferUsage.STORAGE), offset: 0, size: 16 };
       const build = (stage: Stage) =>
-        plan.schedule[stage]
-          .filter(({ node }) => sizeOf(node.output.type) > 0)
-          .map((planned) => this.#dispatch(planned, compiled.get(planned)!));
+        plan.schedule[stage].map((planned) => this.#dispatch(planned, compiled.get(planned)!, absent));
       this.#dispatches = { load: build("load"), request: build("request"), step: build("step") };
       this.#states = plan.graph.states.map(({ input, next }) => ({ from: this.#range(next), to: this.#range(input) }));
     } catch (error) {
@@ -207,13 +205,14 @@ export class Executor {
     );
   }
 
-  #dispatch(planned: PlannedNode, { pipeline, layout }: CompiledKernel): Dispatch {
+  /** `absent` is bound where an optional operand is missing; never read, as the kernel is specialised or told. */
+  #dispatch(planned: PlannedNode, { pipeline, layout }: CompiledKernel, absent: BufferRange): Dispatch {
     const { node, choice } = planned;
     const { kernel, workgroups } = choice.launch;
     // A kernel may have more operands than this node: what is missing is bound to a dummy.
     const resources = kernel.bindings.slice(0, -1).map((_, i) => {
       const value = node.inputs[i];
-      return value && sizeOf(value.type) > 0 ? this.#range(value) : { buffer: this.#gpu.absent, offset: 0, size: 16 };
+      return value && sizeOf(value.type) > 0 ? this.#range(value) : absent;
     });
     const parameters = this.#parameters.get(planned);
     const entries = [...resources, this.#range(node.output), ...(parameters ? [parameters] : [])].map(

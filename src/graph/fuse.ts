@@ -7,7 +7,8 @@ import { linear } from "../ops/linear.ts";
 import { normalize } from "../ops/normalize.ts";
 import type { Op } from "../ops/op.ts";
 import { type ResizeAttributes, resize } from "../ops/resize.ts";
-import { type Graph, keptValues, type Node, type Value } from "./graph.ts";
+import { type Graph, keptValues, type Node, stages, type Value } from "./graph.ts";
+import { hoist } from "./hoist.ts";
 import { prune } from "./prune.ts";
 
 /** The graph with fewer, larger nodes; it computes the same. */
@@ -24,7 +25,7 @@ function fuseLoaders(graph: Graph): Graph {
   const nodes = graph.nodes.map((node) => {
     const source = producerOf(node.inputs[0]);
     const takesTwo = is(node, conv2d) || is(node, groupNormAffine) || is(node, normalize);
-    if (takesTwo && is(source, concat) && !node.inputs[1])
+    if (takesTwo && is(source, concat) && !node.inputs[1] && canReadBoth(node, source))
       return { ...node, inputs: [source.inputs[0]!, source.inputs[1]!, ...node.inputs.slice(2)] };
     if (is(node, conv2d) && is(source, resize) && !node.inputs[1] && doubles(source))
       return {
@@ -35,6 +36,12 @@ function fuseLoaders(graph: Graph): Graph {
     return node;
   });
   return { ...graph, nodes };
+}
+
+// Kernels that read packed halves take channels in fours, from each source.
+function canReadBoth(node: Node, { inputs: [x, x2] }: Node): boolean {
+  const halves = [...node.inputs, node.output].some((value) => value?.type.dtype === "f16");
+  return !halves || [x, x2].every((value) => value!.type.shape.at(-1)! % 4 === 0);
 }
 
 function doubles(node: Node): boolean {
@@ -50,6 +57,8 @@ function fuseResiduals(graph: Graph): Graph {
     for (const value of node.inputs) if (value) uses.set(value, (uses.get(value) ?? 0) + 1);
   for (const value of keptValues(graph)) uses.set(value, (uses.get(value) ?? 0) + 1);
   const position = new Map<Value, number>(graph.nodes.map((node, i) => [node.output, i]));
+  const schedule = hoist(graph);
+  const stageOf = new Map(stages.flatMap((stage) => schedule[stage].map(({ output }) => [output, stage] as const)));
   const nodes: (Node | undefined)[] = [...graph.nodes];
   graph.nodes.forEach((node, at) => {
     if (!is(node, add) || ((node.attributes as AddAttributes).activation ?? "none") !== "none") return;
@@ -63,6 +72,8 @@ function fuseResiduals(graph: Graph): Graph {
       const slot = is(producer, conv2d) ? 4 : is(producer, linear) ? 3 : undefined;
       if (!producer || slot === undefined || producer.inputs[slot] || uses.get(sum) !== 1) continue;
       if (residual.type.shape.join() !== sum.type.shape.join()) continue;
+      // A sum of every step must not draw the request's work into the step.
+      if (stageOf.get(sum) !== stageOf.get(node.output)) continue;
       const inputs = [...producer.inputs];
       while (inputs.length <= slot) inputs.push(null);
       inputs[slot] = residual;

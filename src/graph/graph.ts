@@ -78,8 +78,8 @@ export class GraphBuilder {
   }
 
   /**
-   * A checkpoint tensor, or several joined along their first axis; `shape` is that of each in the checkpoint. Packed halves need a last axis that is a multiple of 4, others stay f32,
-   * as do `plain` vectors (biases, norm parameters), which are small and want the range. `view`: the shape to read it as.
+   * A checkpoint tensor, or several joined along their first axis; `shape` is that of each in the checkpoint. Packed halves need a last axis that is a multiple of 4, and matrices and
+   * kernels also inputs that are; others stay f32, as do `plain` vectors (biases, norm parameters), which are small and want the range. `view`: the shape to read it as.
    */
   weight(
     name: string | readonly string[],
@@ -92,7 +92,8 @@ export class GraphBuilder {
     const existing = this.#weights.get(key);
     if (existing) return existing;
     const stored = view ?? storedShape([shape[0]! * names.length, ...shape.slice(1)], layout);
-    const dtype = this.storage === "f16" && stored.length > 1 ? this.storageFor(stored.at(-1)!) : "f32";
+    const inputs = layout === "plain" ? 0 : stored.at(-2)!;
+    const dtype = stored.length > 1 && inputs % 4 === 0 ? this.storageFor(stored.at(-1)!) : "f32";
     const value = this.#value({ shape: stored, dtype }, { kind: "weight", weight: { names, shape, layout } });
     this.#weights.set(key, value);
     return value;

@@ -31,8 +31,10 @@ export function linear(
   { weight, bias }: Affine,
   options: { activation?: Activation; dtype?: "f32" } = {},
 ): Value {
-  const dtype = options.dtype ?? g.storageFor(weight.type.shape[1]!);
-  return g.apply(linearOp, [x, weight, bias ?? null, null], { activation: options.activation ?? "none", dtype });
+  const packed = inFours(weight.type.shape);
+  const dtype = options.dtype ?? (packed ? g.storage : "f32");
+  const operands = [packed ? x : single(g, x), weight, bias ?? null, null];
+  return g.apply(linearOp, operands, { activation: options.activation ?? "none", dtype });
 }
 
 /** x [B, H, W, C] -> [B, HO, WO, O]. */
@@ -42,11 +44,9 @@ export function conv2d(
   { weight, bias }: Affine,
   options: { stride?: number; padding?: number; dtype?: "f32" } = {},
 ): Value {
-  const outputs = weight.type.shape[3]!;
-  // The scalar kernel for odd channel counts knows f32 only; its result is packed afterwards.
-  const packed = outputs % 4 === 0 && x.type.shape[3]! % 4 === 0;
-  const dtype = options.dtype ?? (packed ? g.storageFor(outputs) : "f32");
-  return g.apply(conv2dOp, [x, null, weight, bias ?? null, null], {
+  const packed = inFours([weight.type.shape[3]!, x.type.shape[3]!]);
+  const dtype = options.dtype ?? (packed ? g.storage : "f32");
+  return g.apply(conv2dOp, [packed ? x : single(g, x), null, weight, bias ?? null, null], {
     stride: options.stride ?? 1,
     padding: options.padding ?? 0,
     dtype,
@@ -80,7 +80,16 @@ export function attention(
   operands: { q: Value; table: Value; bias?: Value; segments: readonly (Value | null)[] },
   attributes: AttentionAttributes,
 ): Value {
-  return g.apply(attentionOp, [operands.q, operands.table, operands.bias ?? null, ...operands.segments], attributes);
+  const { q, table, bias, segments } = operands;
+  const read = [q, ...segments].filter((value) => value !== null);
+  const packed = inFours([attributes.headDim, ...read.map(({ type }) => type.shape.at(-1)!)]);
+  const alike = new Set(read.slice(1).map(({ type }) => type.dtype)).size <= 1;
+  const stored = (value: Value) => (packed && alike ? value : single(g, value));
+  return g.apply(
+    attentionOp,
+    [stored(q), table, bias ?? null, ...segments.map((value) => value && stored(value))],
+    attributes,
+  );
 }
 
 /** a + b, b broadcast over leading axes, then the activation. */
@@ -128,6 +137,13 @@ export function upsample2x(g: GraphBuilder, x: Value): Value {
   const [, height, width] = x.type.shape as [number, number, number];
   return g.apply(resizeOp, [x], { height: 2 * height, width: 2 * width, mode: "nearest" });
 }
+
+/** The same values in f32: scalar kernels, for channels that do not come in fours, know nothing else. */
+function single(g: GraphBuilder, x: Value): Value {
+  return x.type.dtype === "f16" ? g.apply(castOp, [x], { dtype: "f32" }) : x;
+}
+
+const inFours = (extents: readonly number[]) => extents.every((extent) => extent % 4 === 0);
 
 /** The same values in the graph's own storage. */
 export function toStorage(g: GraphBuilder, x: Value): Value {

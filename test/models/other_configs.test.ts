@@ -1,12 +1,13 @@
 // Other sizes, patch factors, numbers of levels and placements of attention than the shipped model's, against PyTorch in float64.
 import { describe, expect, it } from "vitest";
-import { denoisingLoop } from "../../src/diffusion/loop.ts";
-import { weightsOf } from "../../src/graph/graph.ts";
-import { openSafetensors, type Safetensors } from "../../src/io/safetensors.ts";
+import { createEngine } from "../../src/diffusion/engine.ts";
+import { openSafetensors, type Safetensors, writeSafetensors } from "../../src/io/safetensors.ts";
+import { bytesSource } from "../../src/io/source.ts";
 import { type ModelConfig, readConfig } from "../../src/models/config.ts";
-import { checkCheckpoint } from "../../src/models/weights.ts";
 import { fixture } from "../fixture.ts";
+import { testGpu } from "../gpu.ts";
 import { relativeError } from "../ops/harness.ts";
+import { tinyModel } from "../tiny-model.ts";
 import { channelsLast, runModel } from "./run_model.ts";
 
 const names = ["three_levels", "one_level", "super_resolution", "odd_channels"] as const;
@@ -41,4 +42,21 @@ describe.each([
     executor.dispose();
     expect(error).toBeLessThan(most);
   });
+});
+
+it.each(names)("%s is a checkpoint that the engine loads whole: each tensor has its place", async (name) => {
+  const { checkpoint, recorded } = await open(name);
+  const tensors = [...checkpoint.tensors.values()].map(async (info) => ({
+    ...info,
+    bytes: await recorded.read(info.name),
+  }));
+  const engine = await createEngine(await testGpu(), {
+    name,
+    config: recorded.metadata.config!,
+    tokenizer: JSON.stringify(tinyModel().tokenizer),
+    weights: bytesSource(name, writeSafetensors(await Promise.all(tensors))),
+  });
+  const { pictures } = await engine.generate({ prompt: "a moose", settings: { steps: 2 } });
+  expect(pictures[0]!.width).toBe(engine.config.size);
+  engine.dispose();
 });

@@ -62,7 +62,8 @@ async function writeTexts(executor: Executor, { config, recorded, neighbors }: E
   ids.set(await integers(recorded, "in.ids"));
   const captions = await integers(recorded, "in.neighbor_ids");
   const stride = recorded.tensors.get("in.neighbor_ids")!.shape.at(-1)!;
-  for (let n = 0; n < neighbors; n++) ids.set(captions.subarray(n * stride, (n + 1) * stride), (1 + n) * config.text_len);
+  for (let n = 0; n < neighbors; n++)
+    ids.set(captions.subarray(n * stride, (n + 1) * stride), (1 + n) * config.text_len);
   const lengths = Uint32Array.from({ length: 1 + neighbors }, (_, row) => {
     const end = ids.subarray(row * config.text_len, (row + 1) * config.text_len).indexOf(0);
     return end < 0 ? config.text_len : end;

@@ -1,0 +1,62 @@
+// Choosing a kernel: by what the adapter is and can do, with a reason for each that was passed over.
+import { expect, it } from "vitest";
+import { ReimagenError } from "../../src/errors.ts";
+import type { DeviceTraits } from "../../src/gpu/gpu.ts";
+import { type Choice, choose } from "../../src/graph/choose.ts";
+import { compileGraph } from "../../src/graph/compile.ts";
+import { GraphBuilder } from "../../src/graph/graph.ts";
+import { conv2d, linear } from "../../src/graph/layers.ts";
+import { linear as linearOp } from "../../src/ops/linear.ts";
+import { someTraits } from "./graphs.ts";
+
+/** The kernel for a 3x3 convolution of an 8x8 picture. */
+function chosen(traits: Partial<DeviceTraits>, channels = 8): Choice {
+  const g = new GraphBuilder();
+  const weight = g.weight("w", [8, channels, 3, 3], "conv");
+  conv2d(g, g.input("x", [1, 8, 8, channels], "step"), { weight }, { padding: 1 });
+  return choose(g.finish().nodes[0]!, someTraits(traits));
+}
+
+it("takes registers on a software adapter, subgroups where it has them, and workgroup tiles on hardware", () => {
+  expect(chosen({ software: true }).variant).toBe("conv2d.register");
+  expect(chosen({ software: true, subgroupSize: 4 }).variant).toBe("conv2d.subgroup");
+  expect(chosen({ software: false }).variant).toBe("conv2d.tiled");
+});
+
+it("says why, and why not the others", () => {
+  const { reason, others } = chosen({ software: true });
+  expect(reason).toBe("first for software");
+  expect(others).toEqual([
+    { variant: "conv2d.subgroup", reason: "no fixed subgroup size of 4 or 8" },
+    { variant: "conv2d.tiled", reason: "for hardware" },
+    { variant: "conv2d.simple", reason: "comes later" },
+  ]);
+});
+
+it("takes the scalar kernel where channels do not come in fours", () => {
+  for (const software of [true, false]) {
+    const { variant, others } = chosen({ software }, 6);
+    expect(variant).toBe("conv2d.simple");
+    expect(others.map((other) => other.variant)).toEqual(["conv2d.subgroup", "conv2d.register", "conv2d.tiled"]);
+    expect(others[1]!.reason).toBe("channels 6, 0, 8 are not all multiples of 4");
+  }
+});
+
+it("takes what fits any adapter when it comes first: a layer of a few rows", () => {
+  const g = new GraphBuilder();
+  linear(g, g.input("x", [2, 8], "step"), { weight: g.weight("w", [8, 8], "linear") });
+  const choice = choose(g.finish().nodes[0]!, someTraits({ software: false }));
+  expect([choice.variant, choice.reason]).toEqual(["linear.few_rows", "fits any adapter"]);
+});
+
+it("refuses a node that no kernel can run, naming it and the reason of each kernel", () => {
+  const g = new GraphBuilder("f16");
+  const x = g.input("x", [2, 5, 6], "step", "f16");
+  g.output(
+    "y",
+    g.scope("mid/out", () => g.apply(linearOp, [x, g.weight("w", [8, 6], "linear"), null, null], {})),
+  );
+  const compile = () => compileGraph(g.finish(), someTraits());
+  expect(compile).toThrow(ReimagenError);
+  expect(compile).toThrow(/no kernel can run linear \[2, 5, 8\] f16 \(mid\/out\): .*K 6 and N 8.*linear\.simple: f16/);
+});
