@@ -20,6 +20,10 @@ fn spread_upper(v: vec4f) -> mat4x4f {
   return mat4x4f(subgroupBroadcast(v, 4u), subgroupBroadcast(v, 5u), subgroupBroadcast(v, 6u), subgroupBroadcast(v, 7u));
 }
 
+fn pick(i: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) -> vec4f {
+  return select(select(a, b, i == 1u), select(c, d, i == 3u), i >= 2u);
+}
+
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let sample = tile.z;
@@ -27,8 +31,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
   // Queries past the last repeat it; they are not stored.
   let query = min(id.x * 4u + lanes4, vec4u(u.QUERIES - 1u));
   let own = ((sample * u.QUERIES + query) * u.Q_STRIDE + u.Q_OFFSET + head * D) / 4u;
-  // Not a constant, so that no compiler unrolls loops over it: that took most of the time to the first picture on llvmpipe.
+  // No constants, so that no compiler unrolls loops over them; and few places that store to an array, each of which llvmpipe
+  // compiles into a branch a lane and component. Both took most of the time to the first picture there.
   let depth = u.D4;
+  let four = min(4u, 4u * depth);
   let scale = bitcast<f32>(u.SCALE);
   var scores: array<vec4f, 64>;
   var sums: array<vec4f, D>;
@@ -64,8 +70,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
           }
         }
         let at = step * 8u;
-        scores[at] = l0; scores[at + 1u] = h0; scores[at + 2u] = l1; scores[at + 3u] = h1;
-        scores[at + 4u] = l2; scores[at + 5u] = h2; scores[at + 6u] = l3; scores[at + 7u] = h3;
+        for (var i = 0u; i < four; i++) {
+          scores[at + 2u * i] = pick(i, l0, l1, l2, l3);
+          scores[at + 2u * i + 1u] = pick(i, h0, h1, h2, h3);
+        }
       }
       // In turn: keys 0 to 3 and 4 to 7 of a step, for each query.
       for (var i = 0u; i < 8u * steps; i++) {
@@ -89,43 +97,48 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
         scores[i] = p;
         total = select(total, total + dot(p, vec4f(1.0)), lanes4 == vec4u(row));
       }
-      // Values, eight dimensions at a time.
-      for (var d = 0u; d < depth; d += 2u) {
-        let next = min(d + 1u, depth - 1u) - d;
+      // Values, sixteen dimensions at a time; past the last they repeat it and are dropped.
+      for (var d = 0u; d < depth; d += 4u) {
+        let offset = value_offset(segment) + head * D;
+        let rest = depth - 1u - d;
         var a0 = vec4f(); var a1 = vec4f(); var a2 = vec4f(); var a3 = vec4f();
         var b0 = vec4f(); var b1 = vec4f(); var b2 = vec4f(); var b3 = vec4f();
-        for (var step = 0u; step < steps; step++) {
-          let token = block + step * 8u;
-          let offset = value_offset(segment) + head * D;
-          let low = (token_start(segment, sample, min(token + lane, count - 1u)) + offset) / 4u + d;
-          let at = step * 8u;
-          let l0 = scores[at]; let h0 = scores[at + 1u]; let l1 = scores[at + 2u]; let h1 = scores[at + 3u];
-          let l2 = scores[at + 4u]; let h2 = scores[at + 5u]; let l3 = scores[at + 6u]; let h3 = scores[at + 7u];
-          let v = segment_vec4(segment, low);
-          let w = segment_vec4(segment, low + next);
+        var c0 = vec4f(); var c1 = vec4f(); var c2 = vec4f(); var c3 = vec4f();
+        var e0 = vec4f(); var e1 = vec4f(); var e2 = vec4f(); var e3 = vec4f();
+        // Four keys a turn: with 8 lanes the upper four fetch two of the four vec4 of a token.
+        for (var turn = 0u; turn < 2u * steps; turn++) {
+          let token = block + turn * 4u + lane % 4u;
+          let at = (token_start(segment, sample, min(token, count - 1u)) + offset) / 4u + d;
+          let from_score = turn / 2u * 8u + turn % 2u;
+          let p0 = scores[from_score];
+          let p1 = scores[from_score + 2u];
+          let p2 = scores[from_score + 4u];
+          let p3 = scores[from_score + 6u];
+          let upper = select(0u, 2u, lane >= 4u);
+          let v = segment_vec4(segment, at + min(upper, rest));
+          let w = segment_vec4(segment, at + min(upper + 1u, rest));
           let first = spread(v);
-          a0 += first * l0; a1 += first * l1; a2 += first * l2; a3 += first * l3;
-          let third = spread(w);
-          b0 += third * l0; b1 += third * l1; b2 += third * l2; b3 += third * l3;
+          a0 += first * p0; a1 += first * p1; a2 += first * p2; a3 += first * p3;
+          let second = spread(w);
+          b0 += second * p0; b1 += second * p1; b2 += second * p2; b3 += second * p3;
           if (LANES == 8u) {
-            let second = spread_upper(v);
-            a0 += second * h0; a1 += second * h1; a2 += second * h2; a3 += second * h3;
+            let third = spread_upper(v);
+            c0 += third * p0; c1 += third * p1; c2 += third * p2; c3 += third * p3;
             let fourth = spread_upper(w);
-            b0 += fourth * h0; b1 += fourth * h1; b2 += fourth * h2; b3 += fourth * h3;
+            e0 += fourth * p0; e1 += fourth * p1; e2 += fourth * p2; e3 += fourth * p3;
           } else {
-            let high = (token_start(segment, sample, min(token + lane + 4u, count - 1u)) + offset) / 4u + d;
-            let second = spread(segment_vec4(segment, high));
-            a0 += second * h0; a1 += second * h1; a2 += second * h2; a3 += second * h3;
-            let fourth = spread(segment_vec4(segment, high + next));
-            b0 += fourth * h0; b1 += fourth * h1; b2 += fourth * h2; b3 += fourth * h3;
+            let third = spread(segment_vec4(segment, at + min(2u, rest)));
+            c0 += third * p0; c1 += third * p1; c2 += third * p2; c3 += third * p3;
+            let fourth = spread(segment_vec4(segment, at + min(3u, rest)));
+            e0 += fourth * p0; e1 += fourth * p1; e2 += fourth * p2; e3 += fourth * p3;
           }
         }
         let to = 4u * d;
-        sums[to] = sums[to] * shrink.x + a0; sums[to + 1u] = sums[to + 1u] * shrink.y + a1;
-        sums[to + 2u] = sums[to + 2u] * shrink.z + a2; sums[to + 3u] = sums[to + 3u] * shrink.w + a3;
-        if (next == 1u) {
-          sums[to + 4u] = sums[to + 4u] * shrink.x + b0; sums[to + 5u] = sums[to + 5u] * shrink.y + b1;
-          sums[to + 6u] = sums[to + 6u] * shrink.z + b2; sums[to + 7u] = sums[to + 7u] * shrink.w + b3;
+        for (var i = 0u; i < four; i++) {
+          sums[to + i] = sums[to + i] * shrink[i] + pick(i, a0, a1, a2, a3);
+          if (rest > 0u) { sums[to + 4u + i] = sums[to + 4u + i] * shrink[i] + pick(i, b0, b1, b2, b3); }
+          if (rest > 1u) { sums[to + 8u + i] = sums[to + 8u + i] * shrink[i] + pick(i, c0, c1, c2, c3); }
+          if (rest > 2u) { sums[to + 12u + i] = sums[to + 12u + i] * shrink[i] + pick(i, e0, e1, e2, e3); }
         }
       }
     }

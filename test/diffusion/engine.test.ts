@@ -1,6 +1,6 @@
 // The engine as its users meet it: requests of every kind on a tiny model.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createEngine, type Engine, type GenerationRequest } from "../../src/diffusion/engine.ts";
+import { createEngine, type Engine, type GenerateOptions, type GenerationRequest } from "../../src/diffusion/engine.ts";
 import type { GuidanceSettings } from "../../src/diffusion/guidance.ts";
 import { defaultSettings, type PartialSettings } from "../../src/diffusion/settings.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
@@ -225,20 +225,28 @@ describe("memory", () => {
 });
 
 describe("a device that belongs to an app", () => {
-  it("is neither destroyed nor troubled with our errors, not even when we are disposed of in mid-step", async () => {
+  it("is neither destroyed nor troubled with our errors, not even when we are disposed of at work", async () => {
     const adopted = await adoptedGpu();
     const { device } = adopted;
     const uncaptured: string[] = [];
     const listen = (event: Event) => uncaptured.push((event as GPUUncapturedErrorEvent).error.message);
     device.addEventListener("uncapturederror", listen);
-    const other = await createEngine(adopted, filesOf(tinyModel()));
-    await other.generate({ prompt: "a moose", neighbors: neighbors(1), settings: { steps: 2 } });
-    const stopped = other.generate(
-      { prompt: "a moose", settings: { steps: 9 } },
-      { onStep: (done) => void (done === 2 && other.dispose()) },
-    );
-    await expectError(stopped, "aborted", /^the generation ended, as its engine was disposed of, after step 2 of 9$/);
-    expect(adopted.allocatedBytes).toBe(0);
+    const request = { prompt: "a moose", settings: { steps: 9 } };
+    const moments: [number, (dispose: () => void) => GenerateOptions][] = [
+      [0, (dispose) => ({ onCompile: dispose })],
+      [2, (dispose) => ({ onStep: (done) => void (done === 2 && dispose()) })],
+    ];
+    for (const [step, when] of moments) {
+      const other = await createEngine(adopted, filesOf(tinyModel()));
+      await other.generate({ ...request, neighbors: neighbors(1) });
+      const stopped = other.generate(
+        request,
+        when(() => other.dispose()),
+      );
+      const sentence = `^the generation ended, as its engine was disposed of, after step ${step} of 9$`;
+      await expectError(stopped, "aborted", new RegExp(sentence));
+      expect(adopted.allocatedBytes).toBe(0);
+    }
     await expectError(
       createEngine(adopted, filesOf(changed(tinyModel(), "stem.bias", (values) => values.fill(Number.NaN)))),
       "not-finite",

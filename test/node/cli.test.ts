@@ -29,7 +29,11 @@ describe("reimagen generate", () => {
     expect([picture.width, picture.height]).toEqual([16, 16]);
     expect(text).toMatchObject({ prompt: "a banana on the beach", seed: "7", model: "tiny" });
     expect(text.Software).toMatch(/^reimagen \d/);
-    expect(JSON.parse(text.settings!)).toMatchObject({ sampler: "dpm-solver++", steps: 2, guidance: { eta: 0.5, gammaP: 3 } });
+    expect(JSON.parse(text.settings!)).toMatchObject({
+      sampler: "dpm-solver++",
+      steps: 2,
+      guidance: { eta: 0.5, gammaP: 3 },
+    });
     const neighbors = JSON.parse(text.neighbors!);
     expect(neighbors).toHaveLength(2);
     expect(neighbors[0]).toMatchObject({ entity: "banana", caption: "banana emoji", heldOut: true });
