@@ -1,6 +1,4 @@
 // A valid checkpoint of the Re-Imagen architecture that is small enough to be made, broken and drawn with in a moment.
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { denoisingLoop } from "../src/diffusion/loop.ts";
 import { weightsOf } from "../src/graph/graph.ts";
 import { prune } from "../src/graph/prune.ts";
@@ -44,10 +42,13 @@ export function tinyModel(): TinyModel {
 
 /** Writes a checkpoint folder; `weights` instead of the tensors, where the file itself is to be broken. */
 export async function writeModel(folder: string, model: TinyModel, weights?: Uint8Array): Promise<string> {
+  // Imported here, as browsers, which have no files, import the model too.
+  const fsModule = "node:fs/promises";
+  const { mkdir, writeFile } = (await import(/* @vite-ignore */ fsModule)) as typeof import("node:fs/promises");
   await mkdir(folder, { recursive: true });
-  await writeFile(join(folder, "config.json"), JSON.stringify(model.config));
-  await writeFile(join(folder, "tokenizer.json"), JSON.stringify(model.tokenizer));
-  await writeFile(join(folder, "model.safetensors"), weights ?? writeSafetensors(model.tensors));
+  await writeFile(`${folder}/config.json`, JSON.stringify(model.config));
+  await writeFile(`${folder}/tokenizer.json`, JSON.stringify(model.tokenizer));
+  await writeFile(`${folder}/model.safetensors`, weights ?? writeSafetensors(model.tensors));
   return folder;
 }
 

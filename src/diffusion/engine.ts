@@ -198,6 +198,11 @@ export class Engine {
   } {
     if (this.#disposed) throw new ReimagenError("argument", "this engine has been disposed of");
     const { neighbors = [], pictures = 1, prompt } = request;
+    if (this.config.cond_channels)
+      throw new ReimagenError(
+        "config",
+        "this model is a super-resolution stage: it needs a smaller picture to start from, and the engine draws base stages only",
+      );
     if (neighbors.length > MAX_NEIGHBORS)
       throw new ReimagenError("argument", `at most ${MAX_NEIGHBORS} neighbours are possible, got ${neighbors.length}`);
     if (!Number.isInteger(pictures) || pictures < 1)
@@ -208,7 +213,9 @@ export class Engine {
     const mode = modeFor(settings.guidance.mode, neighbors.length);
     const schedule = scheduleOf(this.config);
     const coefficients = stepCoefficients(schedule, this.config.prediction, settings);
-    const guidance = guidanceSteps({ ...settings.guidance, mode }, coefficients.length, settings.seed);
+    const seeds = Array.from({ length: pictures }, (_, i) => settings.seed + i);
+    // A picture of a batch is the picture that its seed draws alone, also where the seed chooses the branch.
+    const guidance = seeds.map((seed) => guidanceSteps({ ...settings.guidance, mode }, coefficients.length, seed));
     const warnings: string[] = [];
     const inputs: GenerationInputs = {
       prompt: this.#encode("prompt", prompt, warnings),
@@ -217,7 +224,7 @@ export class Engine {
         image: this.#image(picture, i),
         caption: this.#encode(`caption of neighbour ${i + 1}`, caption, warnings),
       })),
-      seeds: Array.from({ length: pictures }, (_, i) => settings.seed + i),
+      seeds,
       coefficients,
       guidance,
       timestepUnit: schedule.kind === "cosine" ? 1 : 1 / 1000,
@@ -225,7 +232,7 @@ export class Engine {
     const shape: LoopShape = {
       storage: this.storage,
       pictures,
-      evaluations: guidance.some(({ base }) => base) ? 2 : 1,
+      evaluations: guidance.flat().some(({ base }) => base) ? 2 : 1,
       texts: textRows,
       neighbors: neighbors.length,
       thresholding: settings.thresholding,

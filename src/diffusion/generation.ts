@@ -29,7 +29,8 @@ export interface GenerationInputs {
   /** One a picture. */
   readonly seeds: readonly number[];
   readonly coefficients: readonly StepCoefficients[];
-  readonly guidance: readonly GuidanceStep[];
+  /** The steps of each picture. */
+  readonly guidance: readonly (readonly GuidanceStep[])[];
   /** What one unit of `timestep` is to the model, whose time runs from 0 to 1. */
   readonly timestepUnit: number;
 }
@@ -137,17 +138,16 @@ export class Generation {
     write("coefficients", Float32Array.of(px, pm, cx, cm, c0, c1, cn, 0));
     if (this.#executor.has("step.key"))
       write("step.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), step + 1, 0])));
-    const { conditional, base, weight } = guidance[step]!;
-    const evaluations = [conditional];
+    const steps = guidance.map((of) => of[step]!);
+    const shown = steps.map(({ conditional }) => this.#shown(conditional));
     if (this.#executor.has("weight")) {
       write(
         "weight",
-        Float32Array.from(seeds, () => weight),
+        Float32Array.from(steps, ({ weight }) => weight),
       );
       // A step without guidance among others with it: base = conditional, and any weight gives the same.
-      evaluations.push(base ?? conditional);
+      shown.push(...steps.map(({ base, conditional }) => this.#shown(base ?? conditional)));
     }
-    const shown = evaluations.flatMap((evaluation) => seeds.map(() => this.#shown(evaluation)));
     for (const [name, table] of stepTables(this.#config, shown)) write(name, table);
   }
 

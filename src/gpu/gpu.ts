@@ -35,7 +35,6 @@ export class Gpu {
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #kernels = new Map<string, Promise<CompiledKernel>>();
   #allocated = 0;
-  #absent: GPUBuffer | undefined;
 
   /** `owned`: the device was requested by us and dies with us; an adopted one is never destroyed. */
   constructor(
@@ -51,19 +50,15 @@ export class Gpu {
     return this.#allocated;
   }
 
-  /** Bound where an optional operand is missing; never read, as the kernel is specialised without it. */
-  get absent(): GPUBuffer {
-    this.#absent ??= this.allocate("absent operand", 16, GPUBufferUsage.STORAGE);
-    return this.#absent;
-  }
-
   /** A zero-filled buffer of at least `bytes`. Throws `limit` when it exceeds what the device allows. */
   allocate(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
-    if (size > maxBufferSize) throw limitError(label, "maxBufferSize", size, maxBufferSize);
-    if (usage & GPUBufferUsage.STORAGE && size > maxStorageBufferBindingSize)
-      throw limitError(label, "maxStorageBufferBindingSize", size, maxStorageBufferBindingSize);
+    const { maxBufferSize } = this.device.limits;
+    if (size > maxBufferSize)
+      throw new ReimagenError(
+        "limit",
+        `${label} needs maxBufferSize of at least ${size}, but the device has ${maxBufferSize}`,
+      );
     const buffer = this.device.createBuffer({ label, size, usage });
     this.#buffers.set(buffer, size);
     this.#allocated += size;
@@ -114,7 +109,6 @@ export class Gpu {
   /** Frees every buffer; destroys the device when it is ours. */
   dispose(): void {
     for (const buffer of [...this.#buffers.keys()]) this.release(buffer);
-    this.#absent = undefined;
     this.#kernels.clear();
     if (this.owned) this.device.destroy();
   }
@@ -201,8 +195,4 @@ function traitsOf(device: GPUDevice, info: GPUAdapterInfo): DeviceTraits {
     timestamps: device.features.has("timestamp-query"),
     limits: device.limits,
   };
-}
-
-function limitError(label: string, limit: string, needed: number, allowed: number): ReimagenError {
-  return new ReimagenError("limit", `${label} needs ${needed} bytes, but the device's ${limit} is ${allowed}`);
 }

@@ -144,10 +144,11 @@ export async function execute(
   });
   const bytes = encode(new Float64Array(sizeOf(output)), output).byteLength;
   const target = gpu.allocate("output", bytes, usage);
+  const absent = gpu.allocate("absent operand", 16, GPUBufferUsage.STORAGE);
   // A kernel may have more operands than this use of it: what is missing is bound to a dummy.
   const operands = Array.from(
     { length: kernel.bindings.length - 1 },
-    (_, i) => buffers[i] ?? { buffer: gpu.absent, size: 16 },
+    (_, i) => buffers[i] ?? { buffer: absent, size: 16 },
   );
   const entries = [...operands, { buffer: target, size: bytes }];
   const uniform = gpu.allocate("parameters", parameterBytes(kernel), GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
@@ -168,6 +169,7 @@ export async function execute(
   for (const b of buffers) if (b) gpu.release(b.buffer);
   gpu.release(target);
   gpu.release(uniform);
+  gpu.release(absent);
   return result;
 }
 
