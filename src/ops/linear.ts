@@ -65,17 +65,7 @@ export const linear: Op<LinearAttributes> = {
       suits: "any",
       unfit: unfitFewRows,
       launch: (inputs, output, attributes) =>
-        vec4Launch(
-          "linear.few_rows",
-          fewRows,
-          inputs,
-          output,
-          attributes,
-          { rows: 4, columns: 32 },
-          {
-            constants: { ROWS: rowsOf(output) },
-          },
-        ),
+        vec4Launch("linear.few_rows", fewRows, inputs, output, attributes, { rows: 4, columns: 32 }),
     },
     {
       name: "linear.subgroup",
