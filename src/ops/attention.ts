@@ -104,6 +104,7 @@ export const attention: Op<AttentionAttributes> = {
     return y;
   },
 
+  // How many tokens count is data; this takes one row of each segment.
   flops(inputs, output) {
     const tokens = inputs.slice(3).reduce((sum, type) => sum + (type ? tokensOf(type) : 0), 0);
     return 4 * sizeOf(output) * tokens;
