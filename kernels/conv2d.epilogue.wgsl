@@ -19,8 +19,13 @@ fn source(o: u32, tap: u32, extent: u32) -> vec2u {
 
 // Four channels of the concatenation of x and x2 at a pixel.
 fn load_input(pixel: u32, channel: u32) -> vec4f {
-  if (HAS_X2 && channel >= u.C4) { return load_z4(x2[pixel * u.X2_C4 + channel - u.C4]); }
-  return load_x4(x[pixel * u.C4 + channel]);
+  var v: vec4f;
+  if (HAS_X2 && channel >= u.C4) {
+    v = load_z4(x2[pixel * u.X2_C4 + channel - u.C4]);
+  } else {
+    v = load_x4(x[pixel * u.C4 + channel]);
+  }
+  return v;
 }
 
 fn finish(pixel: u32, channel: u32, sum: vec4f) {
