@@ -2,15 +2,9 @@
 import register from "../../kernels/rms_norm.register.wgsl";
 import simple from "../../kernels/rms_norm.simple.wgsl";
 import workgroup from "../../kernels/rms_norm.workgroup.wgsl";
-import workgroupSum from "../../kernels/workgroup_sum.wgsl";
-import { expectShape, grid1d, type Launch, type Op, required, sizeOf, storageOf, type TensorType } from "./op.ts";
-import { expectDtype, unfitForScalar, unfitForVec4 } from "./operands.ts";
-
-/** Attributes of `rmsNorm`. */
-export interface RmsNormAttributes {
-  /** Added to the mean square. */
-  readonly epsilon: number;
-}
+import { expectShape, type Op, required, sizeOf } from "./op.ts";
+import { expectDtype } from "./operands.ts";
+import { type RowNormAttributes, rowNormVariants } from "./row_norm.ts";
 
 const name = "rms_norm";
 
@@ -18,7 +12,7 @@ const name = "rms_norm";
  * Inputs: x [..., D], gamma [D] f32. Output: [..., D] = x / sqrt(mean of x squared + epsilon) * gamma over the last axis
  * (Zhang & Sennrich, 2019; the layer norm of T5).
  */
-export const rmsNorm: Op<RmsNormAttributes> = {
+export const rmsNorm: Op<RowNormAttributes> = {
   name,
 
   infer(inputs) {
@@ -42,46 +36,5 @@ export const rmsNorm: Op<RmsNormAttributes> = {
 
   flops: (_, output) => 4 * sizeOf(output),
 
-  variants: [
-    {
-      name: `${name}.register`,
-      suits: "software",
-      unfit: (_, [x]) => unfitForVec4(x),
-      launch: ([x], output, { epsilon }) => ({
-        kernel: specialise("register", register, x!, epsilon),
-        workgroups: grid1d(rowsOf(output), 8),
-      }),
-    },
-    {
-      name: `${name}.workgroup`,
-      suits: "hardware",
-      unfit: (_, [x]) => unfitForVec4(x),
-      launch: ([x], output, { epsilon }) => ({
-        kernel: specialise("workgroup", workgroupSum + workgroup, x!, epsilon),
-        workgroups: grid1d(rowsOf(output), 1),
-      }),
-    },
-    {
-      name: `${name}.simple`,
-      suits: "any",
-      unfit: (_, [x]) => unfitForScalar(x),
-      launch: ([x], output, { epsilon }) => ({
-        kernel: specialise("simple", simple, x!, epsilon),
-        workgroups: grid1d(rowsOf(output), 8),
-      }),
-    },
-  ],
+  variants: rowNormVariants(name, 2, { register, workgroup, simple }),
 };
-
-const rowsOf = (output: TensorType) => sizeOf(output) / output.shape.at(-1)!;
-
-function specialise(variant: string, code: string, x: TensorType, epsilon: number): Launch["kernel"] {
-  return {
-    name: `${name}.${variant}`,
-    code,
-    bindings: ["read", "read", "write"],
-    storage: { x: storageOf(x), y: storageOf(x) },
-    constants: { THREADS: 64 },
-    scalars: { EPSILON: epsilon },
-  };
-}

@@ -1,8 +1,9 @@
 // Layer norm on every kernel.
-import { type LayerNormAttributes, layerNorm } from "../../src/ops/layer_norm.ts";
+import { layerNorm } from "../../src/ops/layer_norm.ts";
+import type { RowNormAttributes } from "../../src/ops/row_norm.ts";
 import { type Case, type Random, storage, testOp } from "./harness.ts";
 
-function randomLayerNorm(random: Random): Case<LayerNormAttributes> {
+function randomLayerNorm(random: Random): Case<RowNormAttributes> {
   // Up to more than one vec4 a thread of the workgroup kernel.
   const d = random.pick([random.int(1, 70), 4 * random.int(1, 80)]);
   const rows = random.pick([[random.int(1, 30)], [random.int(1, 3), random.int(1, 20)]]);

@@ -1,8 +1,9 @@
 // RMS norm on every kernel.
-import { type RmsNormAttributes, rmsNorm } from "../../src/ops/rms_norm.ts";
+import { rmsNorm } from "../../src/ops/rms_norm.ts";
+import type { RowNormAttributes } from "../../src/ops/row_norm.ts";
 import { type Case, type Random, storage, testOp } from "./harness.ts";
 
-function randomRmsNorm(random: Random): Case<RmsNormAttributes> {
+function randomRmsNorm(random: Random): Case<RowNormAttributes> {
   // Up to more than one vec4 a thread of the workgroup kernel.
   const d = random.pick([random.int(1, 70), 4 * random.int(1, 80)]);
   const rows = random.pick([[random.int(1, 30)], [random.int(1, 3), random.int(1, 20)]]);

@@ -1,0 +1,52 @@
+// What norms over the last axis share: their three kernels differ in the WGSL alone.
+import workgroupSum from "../../kernels/workgroup_sum.wgsl";
+import { grid1d, type Launch, sizeOf, storageOf, type TensorType, type Variant } from "./op.ts";
+import { unfitForScalar, unfitForVec4 } from "./operands.ts";
+
+/** Attributes of norms over the last axis. */
+export interface RowNormAttributes {
+  /** Added to the variance or mean square. */
+  readonly epsilon: number;
+}
+
+/** Text of a norm's kernels. */
+export interface RowNormKernels {
+  readonly register: string;
+  readonly workgroup: string;
+  readonly simple: string;
+}
+
+/** A row a thread without barriers, a row a workgroup, and scalars for rows of any width. `operands`: x and its parameters. */
+export function rowNormVariants(name: string, operands: number, kernels: RowNormKernels): Variant<RowNormAttributes>[] {
+  const launch = (variant: string, code: string, x: TensorType, epsilon: number, rowsAGroup: number): Launch => ({
+    kernel: {
+      name: `${name}.${variant}`,
+      code,
+      bindings: [...new Array<"read">(operands).fill("read"), "write"],
+      storage: { x: storageOf(x), y: storageOf(x) },
+      constants: { THREADS: 64 },
+      scalars: { EPSILON: epsilon },
+    },
+    workgroups: grid1d(sizeOf(x) / x.shape.at(-1)!, rowsAGroup),
+  });
+  return [
+    {
+      name: `${name}.register`,
+      suits: "software",
+      unfit: (_, [x]) => unfitForVec4(x),
+      launch: ([x], _, { epsilon }) => launch("register", kernels.register, x!, epsilon, 8),
+    },
+    {
+      name: `${name}.workgroup`,
+      suits: "hardware",
+      unfit: (_, [x]) => unfitForVec4(x),
+      launch: ([x], _, { epsilon }) => launch("workgroup", workgroupSum + kernels.workgroup, x!, epsilon, 1),
+    },
+    {
+      name: `${name}.simple`,
+      suits: "any",
+      unfit: (_, [x]) => unfitForScalar(x),
+      launch: ([x], _, { epsilon }) => launch("simple", kernels.simple, x!, epsilon, 8),
+    },
+  ];
+}
