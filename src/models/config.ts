@@ -91,11 +91,6 @@ export function levelSide(config: ModelConfig, level: number): number {
   return (config.size / config.patch) >> level;
 }
 
-/** Tokens that one neighbour contributes at a level. */
-export function neighborTokens(config: ModelConfig, level: number): number {
-  return levelSide(config, level) ** 2;
-}
-
 const positive = (value: unknown) => Number.isInteger(value) && (value as number) > 0;
 
 function checkArithmetic(config: ModelConfig, fail: (message: string) => never): void {
