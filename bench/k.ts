@@ -1,7 +1,8 @@
 // What neighbours cost a step, and what memory a plan takes: npm run bench:k -- [--adapter gpu|software] [--repeats N] [--out].
 // Compares the step's dispatches for different k, prints every difference, and times the steps.
 import { parseArgs } from "node:util";
-import type { Engine, GenerationRequest } from "../src/diffusion/engine.ts";
+import type { Engine } from "../src/diffusion/engine.ts";
+import type { GenerationRequest } from "../src/diffusion/request.ts";
 import { assemble } from "../src/gpu/kernel.ts";
 import type { Plan } from "../src/graph/compile.ts";
 import { busyShare, describeMachine } from "./machine.ts";

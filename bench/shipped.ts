@@ -1,6 +1,7 @@
 // The shipped model and its neighbour database on an adapter, as the benches use them.
-import { createEngine, type Engine, type NeighborPicture } from "../src/diffusion/engine.ts";
+import { createEngine, type Engine } from "../src/diffusion/engine.ts";
 import { type Gpu, requestGpu } from "../src/gpu/gpu.ts";
+import type { Picture } from "../src/io/picture.ts";
 import { type DawnGpu, openDawn } from "../src/node/dawn.ts";
 import { openDatabase } from "../src/node/emoji-database.ts";
 import { openModel } from "../src/node/model.ts";
@@ -35,15 +36,12 @@ export interface OpenedGpu {
 /** Opens a device of its own. */
 export async function openGpu(adapter: BenchAdapter): Promise<OpenedGpu> {
   const dawn = await openDawn(adapter);
-  return { dawn, gpu: await requestGpu(dawn.adapter) };
+  return { dawn, gpu: await requestGpu(dawn.requestAdapter) };
 }
 
 /** An engine with the shipped model. */
 export async function openEngine(gpu: Gpu): Promise<Engine> {
-  const files = await openModel(modelFolder);
-  const engine = await createEngine(gpu, files);
-  await files.close();
-  return engine;
+  return createEngine(gpu, await openModel(modelFolder));
 }
 
 /** The shipped neighbour database. */
@@ -52,7 +50,11 @@ export function openNeighbors(): Promise<NeighborDatabase> {
 }
 
 /** The best `k` neighbours of a prompt. Throws where the database has fewer. */
-export async function neighborsFor(database: NeighborDatabase, prompt: string, k: number): Promise<NeighborPicture[]> {
+export async function neighborsFor(
+  database: NeighborDatabase,
+  prompt: string,
+  k: number,
+): Promise<{ picture: Picture; caption: string }[]> {
   const found = database.search(prompt, { k });
   if (found.length < k) throw new Error(`the database has only ${found.length} neighbours for "${prompt}", not ${k}`);
   return Promise.all(

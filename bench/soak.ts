@@ -3,7 +3,8 @@
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { Engine, NeighborPicture } from "../src/diffusion/engine.ts";
+import type { Engine } from "../src/diffusion/engine.ts";
+import type { NeighborPicture } from "../src/diffusion/neighbors.ts";
 import { busyShare, describeMachine } from "./machine.ts";
 import { type Cell, publish } from "./report.ts";
 import { benchAdapter, neighborsFor, openEngine, openGpu, openNeighbors, positiveInteger } from "./shipped.ts";

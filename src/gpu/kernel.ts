@@ -3,7 +3,7 @@
 /** Element types of tensors. `f16` is stored as packed pairs, so that it works on devices without `shader-f16` too. */
 export type DType = "f32" | "f16" | "u32";
 
-/** How a kernel uses a binding: tensors it reads, the tensor it writes, or a storage texture it writes. */
+/** How a kernel uses a binding: a tensor it reads, the tensor it writes, or a texture it loads texels of. */
 export type BindingKind = "read" | "write" | "texture";
 
 /** A compute shader, specialised: everything that decides what is compiled, and nothing else. */

@@ -24,12 +24,22 @@ interface Dispatch {
   readonly workgroups: readonly [number, number, number];
 }
 
+/** Which dispatches of a stage to encode, and where to note the times of their pass. */
+export interface Slice {
+  readonly from?: number;
+  readonly to?: number;
+  readonly timestamps?: GPUComputePassTimestampWrites;
+}
+
 /** Options of `createExecutor`. */
 export interface ExecutorOptions {
   /** Called as pipelines become ready. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
+
+// A function, as Node has these names only once Dawn is open.
+const tensorUsage = () => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
 
 /** Buffer of each weight, by `weightKey`. */
 export type WeightBuffers = ReadonlyMap<string, GPUBuffer>;
@@ -51,17 +61,36 @@ export async function createExecutor(
       return [planned, kernel] as const;
     }),
   );
-  const executor = new Executor(gpu, plan, weights, new Map(compiled));
-  executor.run("load");
-  return executor;
+  const make = () => {
+    const executor = new Executor(gpu, plan, weights, new Map(compiled));
+    executor.run("load");
+    return executor;
+  };
+  let executor: Executor | undefined;
+  try {
+    return await gpu.guarded(
+      () => {
+        executor = make();
+        return executor;
+      },
+      (error) => new ReimagenError("kernel", `the plan does not run on this device: ${error.message}`),
+    );
+  } catch (error) {
+    executor?.dispose();
+    throw error;
+  }
 }
 
 /** A plan on a device, ready to be replayed. */
 export class Executor {
   readonly #gpu: Gpu;
+  /** The device of its buffers: should `gpu` get another one, this executor falls silent with its own. */
+  readonly #device: GPUDevice;
   readonly #owned: GPUBuffer[] = [];
   readonly #ranges = new Map<Value, BufferRange>();
   readonly #inputs = new Map<string, Value>();
+  /** The inputs that each step has its own values of, side by side in one buffer. */
+  readonly #stepInputs: BufferRange;
   readonly #dispatches: Record<Stage, Dispatch[]>;
   readonly #parameters: ReadonlyMap<PlannedNode, BufferRange>;
   readonly #states: { from: BufferRange; to: BufferRange }[];
@@ -73,7 +102,9 @@ export class Executor {
     compiled: ReadonlyMap<PlannedNode, CompiledKernel>,
   ) {
     this.#gpu = gpu;
+    this.#device = gpu.device;
     try {
+      this.#stepInputs = this.#allocateStepInputs();
       this.#allocate(weights);
       this.#parameters = this.#writeParameters();
       const absent = { buffer: this.#own("absent operand", 16, GPUBufferUsage.STORAGE), offset: 0, size: 16 };
@@ -89,16 +120,8 @@ export class Executor {
 
   /** Writes an input by name. Throws `shape` when the length is wrong, `argument` when there is no such input in the plan. */
   write(name: string, data: TensorData): void {
-    const value = this.#inputs.get(name);
-    if (!value)
-      throw new ReimagenError(
-        "argument",
-        `the graph has no input ${name}; it has ${[...this.#inputs.keys()].join(", ")}`,
-      );
-    if (data.length !== sizeOf(value.type))
-      throw new ReimagenError("shape", `input ${name} is ${showShape(value.type.shape)}, got ${data.length} values`);
-    const { buffer, offset } = this.#range(value);
-    this.#gpu.device.queue.writeBuffer(buffer, offset, data);
+    const { buffer, offset } = this.#range(this.#input(name, data));
+    this.#device.queue.writeBuffer(buffer, offset, data);
   }
 
   /** Whether the plan reads this input: passes may have found that nothing depends on it. */
@@ -106,18 +129,44 @@ export class Executor {
     return this.#inputs.has(name);
   }
 
-  /** Encodes a stage as one compute pass; after the step, states take on their next values. */
-  encode(stage: Stage, encoder: GPUCommandEncoder, timestamps?: GPUComputePassTimestampWrites): void {
+  /** Bytes of one `stepRow`. */
+  get stepRowBytes(): number {
+    return this.#stepInputs.size;
+  }
+
+  /** The values of one step's inputs as they lie in memory, for `takeStepRow`. Errors: those of `write`. */
+  stepRow(inputs: ReadonlyMap<string, TensorData>): Uint8Array {
+    const row = new Uint8Array(this.stepRowBytes);
+    for (const [name, data] of inputs) {
+      const { offset } = this.#range(this.#input(name, data));
+      row.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+    }
+    return row;
+  }
+
+  /** Encodes that the step's inputs take their values from a row at `offset` of a buffer, so that a step needs nothing of the CPU. */
+  takeStepRow(encoder: GPUCommandEncoder, rows: GPUBuffer, offset: number): void {
+    const { buffer, size } = this.#stepInputs;
+    if (size > 0) encoder.copyBufferToBuffer(rows, offset, buffer, 0, size);
+  }
+
+  /** Number of a stage's dispatches. */
+  count(stage: Stage): number {
+    return this.#dispatches[stage].length;
+  }
+
+  /** Encodes a stage as one compute pass, or its dispatches `from` to (not with) `to`; after the step's last, states take on their next values. */
+  encode(stage: Stage, encoder: GPUCommandEncoder, { from = 0, to = this.count(stage), timestamps }: Slice = {}): void {
     const pass = encoder.beginComputePass({ label: stage, ...(timestamps && { timestampWrites: timestamps }) });
     let current: GPUComputePipeline | undefined;
-    for (const { pipeline, group, workgroups } of this.#dispatches[stage]) {
+    for (const { pipeline, group, workgroups } of this.#dispatches[stage].slice(from, to)) {
       if (pipeline !== current) pass.setPipeline(pipeline);
       current = pipeline;
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     }
     pass.end();
-    if (stage !== "step") return;
+    if (stage !== "step" || to < this.count(stage)) return;
     for (const { from, to } of this.#states)
       encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
   }
@@ -125,9 +174,9 @@ export class Executor {
   /** Encodes and submits one stage. */
   run(stage: Stage): void {
     if (this.#dispatches[stage].length === 0) return;
-    const encoder = this.#gpu.device.createCommandEncoder({ label: stage });
+    const encoder = this.#device.createCommandEncoder({ label: stage });
     this.encode(stage, encoder);
-    this.#gpu.device.queue.submit([encoder.finish()]);
+    this.#device.queue.submit([encoder.finish()]);
   }
 
   /** Where an output or a state lives, for readers on the GPU. */
@@ -151,17 +200,33 @@ export class Executor {
     for (const buffer of this.#owned.splice(0)) this.#gpu.release(buffer);
   }
 
+  #allocateStepInputs(): BufferRange {
+    const alignment = this.#device.limits.minStorageBufferOffsetAlignment;
+    const states = new Set(this.plan.graph.states.map(({ input }) => input));
+    const places: { value: Value; offset: number; size: number }[] = [];
+    let end = 0;
+    for (const value of this.plan.persistent) {
+      if (value.source.kind !== "input" || value.source.stage !== "step" || states.has(value)) continue;
+      const size = bytesOfType(value.type);
+      places.push({ value, offset: end, size });
+      end += Math.ceil(size / alignment) * alignment;
+    }
+    const buffer = this.#own("step inputs", end, tensorUsage());
+    for (const { value, offset, size } of places) this.#ranges.set(value, { buffer, offset, size });
+    return { buffer, offset: 0, size: end };
+  }
+
   #allocate(weights: WeightBuffers): void {
     const { plan } = this;
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const usage = tensorUsage();
     for (const value of plan.persistent) {
+      if (value.source.kind === "input") this.#inputs.set(value.source.name, value);
+      if (this.#ranges.has(value)) continue;
       const size = bytesOfType(value.type);
       const label = value.source.kind === "input" ? value.source.name : `value ${value.id}`;
       const buffer = this.#own(label, size, usage);
       this.#ranges.set(value, { buffer, offset: 0, size });
-      if (value.source.kind === "input") this.#inputs.set(value.source.name, value);
-      if (value.source.kind === "constant")
-        this.#gpu.device.queue.writeBuffer(buffer, 0, value.source.data as TensorData);
+      if (value.source.kind === "constant") this.#device.queue.writeBuffer(buffer, 0, value.source.data as TensorData);
     }
     const arenas = plan.memory.arenas.map((size, i) => this.#own(`arena ${i}`, size, usage));
     for (const [value, { arena, offset }] of plan.memory.places)
@@ -180,7 +245,7 @@ export class Executor {
 
   /** All uniforms of the plan in one buffer; equal ones share a place. */
   #writeParameters(): Map<PlannedNode, BufferRange> {
-    const { device } = this.#gpu;
+    const device = this.#device;
     const alignment = device.limits.minUniformBufferOffsetAlignment;
     const offsets = new Map<string, number>();
     const places: { planned: PlannedNode; values: Uint32Array<ArrayBuffer>; offset: number }[] = [];
@@ -221,8 +286,20 @@ export class Executor {
         resource: { buffer, offset, size: Math.ceil(size / 4) * 4 },
       }),
     );
-    const group = this.#gpu.device.createBindGroup({ label: `${node.label} ${kernel.name}`, layout, entries });
+    const group = this.#device.createBindGroup({ label: `${node.label} ${kernel.name}`, layout, entries });
     return { pipeline, group, workgroups };
+  }
+
+  #input(name: string, data: TensorData): Value {
+    const value = this.#inputs.get(name);
+    if (!value)
+      throw new ReimagenError(
+        "argument",
+        `the graph has no input ${name}; it has ${[...this.#inputs.keys()].join(", ")}`,
+      );
+    if (data.length !== sizeOf(value.type))
+      throw new ReimagenError("shape", `input ${name} is ${showShape(value.type.shape)}, got ${data.length} values`);
+    return value;
   }
 
   #range(value: Value): BufferRange {

@@ -8,11 +8,11 @@ import { openUrlSource } from "../io/url-source.ts";
  */
 export async function fetchModel(folder: string | URL, signal?: AbortSignal): Promise<ModelFiles> {
   const base = String(folder).replace(/\/*$/, "/");
-  const [config, tokenizer, weights] = await Promise.all([
+  const [config, tokenizer] = await Promise.all([
     text(`${base}config.json`, signal),
     text(`${base}tokenizer.json`, signal),
-    openUrlSource(`${base}model.safetensors`, signal),
   ]);
+  const weights = (signal?: AbortSignal) => openUrlSource(`${base}model.safetensors`, signal);
   return { name: base.slice(0, -1), config, tokenizer, weights };
 }
 

@@ -1,5 +1,6 @@
 // `reimagen explain`: every dispatch of a generation, without generating.
-import { Engine, type NeighborPicture } from "../../diffusion/engine.ts";
+import type { NeighborPicture } from "../../diffusion/neighbors.ts";
+import { planOf } from "../../diffusion/request.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
 import { type Plan, persistentBytes } from "../../graph/compile.ts";
 import { explainSvg, explainTable, explain as listDispatches } from "../../graph/explain.ts";
@@ -7,7 +8,8 @@ import { type Stage, stages } from "../../graph/graph.ts";
 import { readTokenizer } from "../../io/tokenizer.ts";
 import { type ModelConfig, readConfig } from "../../models/config.ts";
 import type { AdapterChoice } from "../dawn.ts";
-import { adapterName, withGpu, withModel } from "./device.ts";
+import { openModel } from "../model.ts";
+import { adapterName, withGpu } from "./device.ts";
 import { checkWritable, writeAll } from "./output.ts";
 import { jsonResult, result } from "./terminal.ts";
 
@@ -33,7 +35,7 @@ export interface ExplainOptions {
 export async function explain(options: ExplainOptions): Promise<void> {
   const { svg, json } = options;
   if (svg) await checkWritable(svg);
-  const { plan, adapter } = await planOf(options);
+  const { plan, adapter } = await plannedOf(options);
   const shown = options.stage ? [options.stage] : stages;
   if (svg) await writeAll(new Map([[svg, explainSvg(plan, shown)]]));
   if (!json) return result(explainTable(plan, shown));
@@ -42,17 +44,14 @@ export async function explain(options: ExplainOptions): Promise<void> {
   jsonResult({ adapter, memory, dispatches: listDispatches(plan, shown), svg: svg ?? null });
 }
 
-async function planOf(options: ExplainOptions): Promise<{ plan: Plan; adapter: string }> {
+async function plannedOf(options: ExplainOptions): Promise<{ plan: Plan; adapter: string }> {
   const { prompt, k, settings, pictures, storage } = options;
-  return withModel(options.model, async (files) => {
-    const config = readConfig(`${files.name}/config.json`, files.config);
-    const tokenizer = readTokenizer(`${files.name}/tokenizer.json`, files.tokenizer);
-    return withGpu(options.adapter, async (gpu) => {
-      // A plan needs no weights.
-      const engine = new Engine(gpu, config, tokenizer, storage, new Map());
-      const neighbors = Array.from({ length: k }, () => blank(config));
-      return { plan: engine.plan({ prompt, neighbors, settings, pictures }), adapter: adapterName(gpu.info) };
-    });
+  const files = await openModel(options.model);
+  const config = readConfig(`${files.name}/config.json`, files.config);
+  const tokenizer = readTokenizer(`${files.name}/tokenizer.json`, files.tokenizer);
+  return withGpu(options.adapter, async (gpu) => {
+    const request = { prompt, neighbors: Array.from({ length: k }, () => blank(config)), settings, pictures };
+    return { plan: planOf({ config, tokenizer, storage }, request, gpu.traits), adapter: adapterName(gpu.info) };
   });
 }
 

@@ -1,5 +1,4 @@
 // The neighbours that a command line asks for: pictures by hand, and pictures that the prompt finds in a database.
-import type { NeighborPicture } from "../../diffusion/engine.ts";
 import { ReimagenError } from "../../errors.ts";
 import type { Picture } from "../../io/picture.ts";
 import type { Neighbor, NeighborDatabase } from "../../retrieval/database.ts";
@@ -30,7 +29,9 @@ export type NeighborFacts =
   | { caption: string; id: number; entity: string; style: string; score: number; heldOut: boolean };
 
 /** A neighbour as the engine takes it, and where it came from. */
-export interface UsedNeighbor extends NeighborPicture {
+export interface UsedNeighbor {
+  readonly picture: Picture;
+  readonly caption: string;
   readonly facts: NeighborFacts;
 }
 
