@@ -28,6 +28,7 @@ export { adoptGpu, type DeviceTraits, type Gpu, type RequestAdapter, requestGpu,
 export type { Plan } from "./graph/compile.ts";
 export type { BufferRange } from "./graph/executor.ts";
 export type { ProfiledDispatch } from "./graph/profile.ts";
+export { loadTuning, saveTuning, type Tuned, type Tuning, type TuningStore } from "./graph/tuning.ts";
 export { crop, type Picture } from "./io/picture.ts";
 export { type ByteSource, blobSource, bytesSource } from "./io/source.ts";
 export { openUrlSource } from "./io/url-source.ts";
@@ -40,4 +41,7 @@ export {
   type NeighborSearch,
   type SheetDecoder,
 } from "./retrieval/database.ts";
+export { type FetchedDatabase, fetchDatabase } from "./web/database.ts";
 export { fetchModel } from "./web/model.ts";
+export { type FetchOptions, forgetFiles, keptBytes } from "./web/storage.ts";
+export { browserTuningStore } from "./web/tuning-store.ts";

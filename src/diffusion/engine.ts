@@ -5,7 +5,9 @@ import { compileGraph, type Plan } from "../graph/compile.ts";
 import { createExecutor, type Executor, type WeightBuffers } from "../graph/executor.ts";
 import { weightsOf } from "../graph/graph.ts";
 import { checkLimits } from "../graph/limits.ts";
-import type { ProfiledDispatch } from "../graph/profile.ts";
+import { type ProfiledDispatch, profileStage } from "../graph/profile.ts";
+import { type TuneOptions, tuneStage } from "../graph/tune.ts";
+import type { Tuning } from "../graph/tuning.ts";
 import { openSafetensors } from "../io/safetensors.ts";
 import type { ByteSource } from "../io/source.ts";
 import { readTokenizer } from "../io/tokenizer.ts";
@@ -33,6 +35,8 @@ export interface ModelFiles {
 export interface EngineOptions {
   /** Storage of activations and weights; sums are always f32. Default f32. */
   readonly storage?: "f32" | "f16";
+  /** What `tune` measured earlier on this adapter: kernels are chosen by it. */
+  readonly tuning?: Tuning;
   /** Called with bytes of the weights loaded so far and in all. */
   readonly onProgress?: (loaded: number, total: number) => void;
   readonly signal?: AbortSignal;
@@ -69,7 +73,7 @@ export async function createEngine(gpu: Gpu, files: ModelFiles, options: EngineO
     );
   const definition = { config, tokenizer, storage: options.storage ?? "f32" };
   const weights = await load(gpu, files, definition, options);
-  return new Engine(gpu, files, definition, weights);
+  return new Engine(gpu, files, definition, weights, options.tuning);
 }
 
 async function load(
@@ -108,6 +112,7 @@ export class Engine {
   readonly #files: ModelFiles;
   readonly #definition: ModelDefinition;
   #weights: WeightBuffers;
+  #tuning: Tuning;
   /** Where the weights are. */
   #device: GPUDevice;
   /** Executors that nobody uses, most recently used last. */
@@ -124,7 +129,9 @@ export class Engine {
     files: ModelFiles,
     definition: ModelDefinition,
     weights: WeightBuffers,
+    tuning: Tuning = new Map(),
   ) {
+    this.#tuning = tuning;
     this.#files = files;
     this.#definition = definition;
     this.#weights = weights;
@@ -206,7 +213,7 @@ export class Engine {
   /** The plan of a request's kind, as `explain` prints it. Throws what `warnings` throws. */
   plan(request: GenerationRequest): Plan {
     this.#checkUsable();
-    return planOf(this.#definition, request, this.gpu.traits);
+    return planOf(this.#definition, request, this.gpu.traits, this.#tuning);
   }
 
   /** Runs the first step of a request dispatch by dispatch, and says how long each takes. Throws what `generate` throws. */
@@ -214,8 +221,31 @@ export class Engine {
     const generation = await this.start(request, options);
     try {
       // The first round meets cold caches.
-      await generation.profile();
-      return await generation.profile();
+      await generation.measure((executor, stage) => profileStage(this.gpu, executor, stage));
+      const { step } = await generation.measure((executor, stage) => profileStage(this.gpu, executor, stage));
+      return step;
+    } finally {
+      generation.dispose();
+    }
+  }
+
+  /**
+   * Measures every kernel that could serve such a request, and henceforth chooses by what it found: which kernel is fastest differs from
+   * adapter to adapter and from shape to shape. What was measured before (`EngineOptions.tuning`, earlier calls) is not measured again.
+   * Resolves to all measurements, to be kept for this adapter. Throws what `generate` throws.
+   */
+  async tune(request: GenerationRequest, options: TuneOptions = {}): Promise<Tuning> {
+    const generation = await this.start(request, options.signal ? { signal: options.signal } : {});
+    try {
+      const tuning = new Map(this.#tuning);
+      await generation.measure((executor, stage) => tuneStage(this.gpu, executor, stage, tuning, options));
+      if (tuning.size > this.#tuning.size) {
+        this.#tuning = tuning;
+        // Executors of before keep the kernels that they have.
+        for (const { executor } of this.#idle.splice(0)) executor.dispose();
+        this.#kinds.clear();
+      }
+      return this.#tuning;
     } finally {
       generation.dispose();
     }
@@ -238,7 +268,7 @@ export class Engine {
     const kind = JSON.stringify(shape);
     const at = this.#idle.findLastIndex((idle) => idle.kind === kind);
     if (at >= 0) return this.#idle.splice(at, 1)[0]!.executor;
-    const plan = compileGraph(denoisingLoop(this.config, shape), this.gpu.traits);
+    const plan = compileGraph(denoisingLoop(this.config, shape), this.gpu.traits, this.#tuning);
     const executor = await createExecutor(this.gpu, plan, this.#weights, {
       ...(onCompile && { onProgress: onCompile }),
       ...(signal && { signal }),

@@ -3,7 +3,7 @@ import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { costOf } from "../graph/cost.ts";
 import type { BufferRange, Executor } from "../graph/executor.ts";
-import { type ProfiledDispatch, profileStage } from "../graph/profile.ts";
+import type { Stage } from "../graph/graph.ts";
 import type { Picture } from "../io/picture.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type GenerationInputs, stepRows, writeRequest } from "./inputs.ts";
@@ -269,15 +269,15 @@ export class Generation implements AsyncIterable<Progress> {
     return values;
   }
 
-  /** Measures the dispatches of the present step, whose result is thrown away; for the engine, before the first step. */
-  async profile(): Promise<ProfiledDispatch[]> {
+  /** Hands the request's stage and then that of the first step to `measure`, which runs it once; for the engine, on a generation that goes no further. */
+  async measure<T>(measure: (executor: Executor, stage: Stage) => Promise<T>): Promise<{ request: T; step: T }> {
     this.#check();
-    const encoder = this.#device.createCommandEncoder({ label: "request" });
-    this.#executor.encode("request", encoder);
+    const request = await measure(this.#executor, "request");
+    const encoder = this.#device.createCommandEncoder({ label: "first state" });
     this.#encodeFirstState(encoder);
     this.#executor.takeStepRow(encoder, this.#rows, 0);
     this.#device.queue.submit([encoder.finish()]);
-    return profileStage(this.#host.gpu, this.#executor, "step");
+    return { request, step: await measure(this.#executor, "step") };
   }
 
   /** Gives the GPU memory back; textures made by `createTexture` stay the caller's. */

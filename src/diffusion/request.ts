@@ -2,6 +2,7 @@
 import { ReimagenError } from "../errors.ts";
 import type { DeviceTraits } from "../gpu/gpu.ts";
 import { compileGraph, type Plan } from "../graph/compile.ts";
+import type { Tuning } from "../graph/tuning.ts";
 import type { Tokenizer } from "../io/tokenizer.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type GuidanceMode, guidanceSteps } from "./guidance.ts";
@@ -89,8 +90,13 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
 }
 
 /** The plan of a request's kind on a device, as `explain` prints it. Throws what `decide` throws, and `kernel`. */
-export function planOf(model: ModelDefinition, request: GenerationRequest, traits: DeviceTraits): Plan {
-  return compileGraph(denoisingLoop(model.config, decide(model, request).shape), traits);
+export function planOf(
+  model: ModelDefinition,
+  request: GenerationRequest,
+  traits: DeviceTraits,
+  tuning?: Tuning,
+): Plan {
+  return compileGraph(denoisingLoop(model.config, decide(model, request).shape), traits, tuning);
 }
 
 function encodeText(

@@ -3,9 +3,9 @@ import { ReimagenError } from "../errors.ts";
 import type { CompiledKernel, Gpu } from "../gpu/gpu.ts";
 import { parameterBytes } from "../gpu/kernel.ts";
 import { float16ToFloat32 } from "../io/float16.ts";
-import { showShape, sizeOf } from "../ops/op.ts";
+import { type Launch, showShape, sizeOf } from "../ops/op.ts";
 import type { Plan, PlannedNode } from "./compile.ts";
-import { type Stage, stages, type Value } from "./graph.ts";
+import { type Node, type Stage, stages, type Value } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
 
 /** A range of a buffer that holds a tensor. */
@@ -18,7 +18,8 @@ export interface BufferRange {
 /** What a caller may write into an input. */
 export type TensorData = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
-interface Dispatch {
+/** A kernel with its operands, ready to run. */
+export interface Dispatch {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly workgroups: readonly [number, number, number];
@@ -92,6 +93,8 @@ export class Executor {
   /** The inputs that each step has its own values of, side by side in one buffer. */
   readonly #stepInputs: BufferRange;
   readonly #dispatches: Record<Stage, Dispatch[]>;
+  /** Bound where an optional operand is missing; never read, as the kernel is specialised or told. */
+  readonly #absent: BufferRange;
   readonly #parameters: ReadonlyMap<PlannedNode, BufferRange>;
   readonly #states: { from: BufferRange; to: BufferRange }[];
 
@@ -107,11 +110,17 @@ export class Executor {
       this.#stepInputs = this.#allocateStepInputs();
       this.#allocate(weights);
       this.#parameters = this.#writeParameters();
-      const absent = { buffer: this.#own("absent operand", 16, GPUBufferUsage.STORAGE), offset: 0, size: 16 };
+      this.#absent = { buffer: this.#own("absent operand", 16, GPUBufferUsage.STORAGE), offset: 0, size: 16 };
       const build = (stage: Stage) =>
-        plan.schedule[stage].map((planned) => this.#dispatch(planned, compiled.get(planned)!, absent));
+        plan.schedule[stage].map((planned) => {
+          const { node, choice } = planned;
+          return this.bind(node, choice.launch, compiled.get(planned)!, this.#parameters.get(planned));
+        });
       this.#dispatches = { load: build("load"), request: build("request"), step: build("step") };
-      this.#states = plan.graph.states.map(({ input, next }) => ({ from: this.#range(next), to: this.#range(input) }));
+      this.#states = plan.graph.states.map(({ input, next }) => ({
+        from: this.rangeOf(next),
+        to: this.rangeOf(input),
+      }));
     } catch (error) {
       this.dispose();
       throw error;
@@ -120,7 +129,7 @@ export class Executor {
 
   /** Writes an input by name. Throws `shape` when the length is wrong, `argument` when there is no such input in the plan. */
   write(name: string, data: TensorData): void {
-    const { buffer, offset } = this.#range(this.#input(name, data));
+    const { buffer, offset } = this.rangeOf(this.#input(name, data));
     this.#device.queue.writeBuffer(buffer, offset, data);
   }
 
@@ -138,7 +147,7 @@ export class Executor {
   stepRow(inputs: ReadonlyMap<string, TensorData>): Uint8Array {
     const row = new Uint8Array(this.stepRowBytes);
     for (const [name, data] of inputs) {
-      const { offset } = this.#range(this.#input(name, data));
+      const { offset } = this.rangeOf(this.#input(name, data));
       row.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
     }
     return row;
@@ -181,13 +190,43 @@ export class Executor {
 
   /** Where an output or a state lives, for readers on the GPU. */
   range(name: string): BufferRange {
-    return this.#range(this.#named(name));
+    return this.rangeOf(this.#named(name));
+  }
+
+  /** Where a tensor of the plan lives; that of an intermediate one is only its own between its first and last use. */
+  rangeOf(value: Value): BufferRange {
+    const range = this.#ranges.get(value);
+    if (!range) throw new ReimagenError("argument", `value ${value.id} has no buffer in this plan`);
+    return range;
+  }
+
+  /** A node's operands bound to a kernel for it; `output` where the result is not to go where the plan has it, as when kernels are compared. */
+  bind(
+    node: Node,
+    { kernel, workgroups }: Launch,
+    { pipeline, layout }: CompiledKernel,
+    parameters: BufferRange | undefined,
+    output: BufferRange = this.rangeOf(node.output),
+  ): Dispatch {
+    // A kernel may have more operands than this node: what is missing is bound to a dummy.
+    const resources = kernel.bindings.slice(0, -1).map((_, i) => {
+      const value = node.inputs[i];
+      return value && sizeOf(value.type) > 0 ? this.rangeOf(value) : this.#absent;
+    });
+    const entries = [...resources, output, ...(parameters ? [parameters] : [])].map(
+      ({ buffer, offset, size }, binding) => ({
+        binding,
+        resource: { buffer, offset, size: Math.ceil(size / 4) * 4 },
+      }),
+    );
+    const group = this.#device.createBindGroup({ label: `${node.label} ${kernel.name}`, layout, entries });
+    return { pipeline, group, workgroups };
   }
 
   /** Reads an output back as f32 (integers as they are). */
   async read(name: string): Promise<Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>> {
     const value = this.#named(name);
-    const { buffer, offset, size } = this.#range(value);
+    const { buffer, offset, size } = this.rangeOf(value);
     const bytes = await this.#gpu.read(buffer, offset, size);
     if (value.type.dtype === "u32") return new Uint32Array(bytes);
     return value.type.dtype === "f16"
@@ -270,26 +309,6 @@ export class Executor {
     );
   }
 
-  /** `absent` is bound where an optional operand is missing; never read, as the kernel is specialised or told. */
-  #dispatch(planned: PlannedNode, { pipeline, layout }: CompiledKernel, absent: BufferRange): Dispatch {
-    const { node, choice } = planned;
-    const { kernel, workgroups } = choice.launch;
-    // A kernel may have more operands than this node: what is missing is bound to a dummy.
-    const resources = kernel.bindings.slice(0, -1).map((_, i) => {
-      const value = node.inputs[i];
-      return value && sizeOf(value.type) > 0 ? this.#range(value) : absent;
-    });
-    const parameters = this.#parameters.get(planned);
-    const entries = [...resources, this.#range(node.output), ...(parameters ? [parameters] : [])].map(
-      ({ buffer, offset, size }, binding) => ({
-        binding,
-        resource: { buffer, offset, size: Math.ceil(size / 4) * 4 },
-      }),
-    );
-    const group = this.#device.createBindGroup({ label: `${node.label} ${kernel.name}`, layout, entries });
-    return { pipeline, group, workgroups };
-  }
-
   #input(name: string, data: TensorData): Value {
     const value = this.#inputs.get(name);
     if (!value)
@@ -300,12 +319,6 @@ export class Executor {
     if (data.length !== sizeOf(value.type))
       throw new ReimagenError("shape", `input ${name} is ${showShape(value.type.shape)}, got ${data.length} values`);
     return value;
-  }
-
-  #range(value: Value): BufferRange {
-    const range = this.#ranges.get(value);
-    if (!range) throw new ReimagenError("argument", `value ${value.id} has no buffer in this plan`);
-    return range;
   }
 
   #named(name: string): Value {

@@ -15,6 +15,7 @@ import {
   type SamplingFlags,
   samplingOptions,
   settingsOf,
+  tuningOption,
 } from "./commands/options.ts";
 import type { HandNeighbor } from "./commands/request.ts";
 import { jsonResult, note } from "./commands/terminal.ts";
@@ -32,6 +33,7 @@ const defaultK = 2;
 interface CommonFlags {
   adapter: AdapterChoice;
   model: string;
+  tuning?: string;
   database: string;
   json: boolean;
   retrieve?: number;
@@ -61,6 +63,7 @@ async function program(signal: AbortSignal): Promise<Command> {
   addNeighbors(reimagen);
   addInfo(reimagen);
   addExplain(reimagen);
+  addTune(reimagen, signal);
   return reimagen;
 }
 
@@ -74,7 +77,10 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     .addOption(excludeOption())
     .option("-o, --output <file>", "the PNG (default: out/<prompt>-<seed>.png)")
     .option("--no-sheet", "write no contact sheet (<output>.sheet.png)");
-  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), databaseOption(), jsonOption()]);
+  addOptions(command, [
+    ...[...samplingOptions(), adapterOption(), modelOption()],
+    ...[databaseOption(), tuningOption(), jsonOption()],
+  ]);
   command.addHelpText("after", exitCodeHelp).action(async (words: string[], given: GenerateFlags) => {
     const { generate } = await import("./commands/generate.ts");
     const isExample = words.length === 0;
@@ -88,6 +94,7 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
         k: flags.retrieve ?? (flags.neighbor.length > 0 ? 0 : defaultK),
         settings: settingsOf(flags),
         output: flags.output,
+        tuning: flags.tuning,
       },
       signal,
     );
@@ -123,22 +130,35 @@ function addExplain(reimagen: Command): void {
   const command = reimagen
     .command("explain")
     .description("Show every dispatch of a generation, without generating.")
-    .argument("[prompt...]", "what would be drawn")
     .addOption(retrieveOption("neighbours, 0 to 8").default(defaultK))
     .addOption(new Option("--stage <name>", "one stage alone (default: all)").choices(["step", "request", "load"]))
     .option("--svg <file>", "also draw the graph");
-  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), jsonOption()]);
+  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), tuningOption(), jsonOption()]);
   command.addHelpText("after", exitCodeHelp);
-  command.action(async (words: string[], flags: ExplainFlags & { retrieve: number }) => {
+  command.action(async (flags: ExplainFlags & { retrieve: number }) => {
     const { explain } = await import("./commands/explain.ts");
     await explain({
       ...flags,
-      prompt: words.length > 0 ? words.join(" ") : example.prompt,
       k: flags.retrieve,
       settings: settingsOf(flags),
       stage: flags.stage,
       svg: flags.svg,
+      tuning: flags.tuning,
     });
+  });
+}
+
+function addTune(reimagen: Command, signal: AbortSignal): void {
+  const command = reimagen
+    .command("tune")
+    .description("Measure every kernel that could serve such a generation here; `generate` then takes the fastest.")
+    .addOption(retrieveOption("neighbours, 0 to 8").default(defaultK))
+    .option("--retune", "measure anew what was measured before", false);
+  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), tuningOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp);
+  command.action(async (flags: CommonFlags & SamplingFlags & { retrieve: number; retune: boolean }) => {
+    const { tune } = await import("./commands/tune.ts");
+    await tune({ ...flags, k: flags.retrieve, settings: settingsOf(flags), tuning: flags.tuning }, signal);
   });
 }
 

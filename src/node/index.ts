@@ -5,3 +5,4 @@ export { openDatabase } from "./emoji-database.ts";
 export { type FileSource, openFileSource } from "./file-source.ts";
 export { openModel } from "./model.ts";
 export { readPicture } from "./pictures.ts";
+export { fileTuningStore } from "./tuning-store.ts";

@@ -4,6 +4,7 @@ import type { Generated } from "../../diffusion/generation.ts";
 import { type GenerationRequest, MAX_NEIGHBORS } from "../../diffusion/request.ts";
 import { type PartialSettings, type SamplingSettings, samplingSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
+import { loadTuning } from "../../graph/tuning.ts";
 import type { Picture } from "../../io/picture.ts";
 import { encodePng } from "../../io/png.ts";
 import { readConfig } from "../../models/config.ts";
@@ -11,6 +12,7 @@ import { contactSheet, type Tile } from "../contact-sheet.ts";
 import type { AdapterChoice } from "../dawn.ts";
 import { openModel } from "../model.ts";
 import { packageVersion } from "../shipped.ts";
+import { fileTuningStore } from "../tuning-store.ts";
 import { adapterName, withGpu } from "./device.ts";
 import { checkWritable, type OutputFiles, outputFiles, writeAll } from "./output.ts";
 import { fewNeighbors, gatherNeighbors, type HandNeighbor, type NeighborFacts, type UsedNeighbor } from "./request.ts";
@@ -31,6 +33,7 @@ export interface GenerateOptions {
   /** Folders. */
   readonly model: string;
   readonly database: string;
+  readonly tuning: string | undefined;
   readonly output: string | undefined;
   readonly sheet: boolean;
   readonly json: boolean;
@@ -96,6 +99,7 @@ async function draw(options: GenerateOptions, settings: SamplingSettings, signal
     try {
       const engine = await createEngine(gpu, files, {
         storage: options.storage,
+        tuning: await loadTuning(fileTuningStore(options.tuning), gpu.info),
         signal,
         onProgress: (done, total) => progress.show("loading weights", done, total),
       });

@@ -77,6 +77,9 @@ export const adapterOption = (): Option =>
 export const modelOption = (): Option =>
   new Option("--model <folder>", "checkpoint folder").default(shippedModel, "the shipped emoji-64");
 
+export const tuningOption = (): Option =>
+  new Option("--tuning <folder>", "measurements of kernels, which `tune` takes (default: in the user's cache)");
+
 export const databaseOption = (): Option =>
   new Option("--database <folder>", "neighbour database").default(shippedDatabase, "the shipped emoji-db");
 
