@@ -1,16 +1,15 @@
 // One generation in progress: noise becomes a picture step by step, in the engine's own submits or in an app's frames.
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { costOf } from "../graph/cost.ts";
 import type { BufferRange, Executor } from "../graph/executor.ts";
 import type { Stage } from "../graph/graph.ts";
 import type { Picture } from "../io/picture.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type GenerationInputs, stepRows, writeRequest } from "./inputs.ts";
 import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
-import { Pace } from "./pace.ts";
 import type { Decision } from "./request.ts";
 import type { SamplingSettings } from "./settings.ts";
+import { Slicer } from "./slicer.ts";
 import { type Snapshot, Snapshots } from "./snapshots.ts";
 import { copyToTexture, type PictureFormat } from "./textures.ts";
 
@@ -70,9 +69,6 @@ export interface GenerationHost {
 /** How often a new device is tried for one and the same step. */
 const mostAttempts = 3;
 
-/** What moving a byte costs, roughly, before anything is measured. */
-const flopsPerByte = 4;
-
 /** A generation in progress. It holds GPU memory until `dispose` or `finish`. */
 export class Generation implements AsyncIterable<Progress> {
   readonly settings: SamplingSettings;
@@ -84,7 +80,7 @@ export class Generation implements AsyncIterable<Progress> {
   #executor: Executor;
   #device: GPUDevice;
   #rows: GPUBuffer;
-  #pace: Pace;
+  #slicer: Slicer;
   /** Where the next dispatch is, among the request's and then the step's. */
   #cursor = 0;
   #step = 0;
@@ -109,7 +105,7 @@ export class Generation implements AsyncIterable<Progress> {
     this.warnings = warnings;
     this.#executor = executor;
     this.#device = host.gpu.device;
-    this.#pace = paceOf(executor);
+    this.#slicer = new Slicer(host.gpu, executor.plan);
     this.#rows = this.#writeInputs();
   }
 
@@ -160,17 +156,21 @@ export class Generation implements AsyncIterable<Progress> {
     const requests = executor.count("request");
     const all = requests + executor.count("step");
     const from = this.#cursor;
-    const to = budget === undefined ? all : this.#pace.reach(from, budget);
-    if (from < requests) {
-      executor.encode("request", encoder, { from, to: Math.min(to, requests) });
+    const to = budget === undefined ? all : this.#slicer.reach(from, budget);
+    const timing = budget === undefined ? undefined : this.#slicer.time(from, to);
+    const [begins, ends] = [from < requests, to > requests];
+    if (begins) {
+      const timestamps = ends ? timing?.timestamps?.beginning : timing?.timestamps?.both;
+      executor.encode("request", encoder, { from, to: Math.min(to, requests), ...(timestamps && { timestamps }) });
       if (to >= requests) this.#encodeFirstState(encoder);
     }
-    if (to > requests) {
+    if (ends) {
       const first = Math.max(from - requests, 0);
       if (first === 0) executor.takeStepRow(encoder, this.#rows, this.#step * executor.stepRowBytes);
-      executor.encode("step", encoder, { from: first, to: to - requests });
+      const timestamps = begins ? timing?.timestamps?.end : timing?.timestamps?.both;
+      executor.encode("step", encoder, { from: first, to: to - requests, ...(timestamps && { timestamps }) });
     }
-    if (budget !== undefined) this.#time(from, to);
+    timing?.finish(encoder);
     this.#cursor = to < all ? to : requests;
     if (to < all) return false;
     this.#step++;
@@ -295,6 +295,7 @@ export class Generation implements AsyncIterable<Progress> {
     this.#ended = why;
     this.#host.gpu.release(this.#rows);
     this.#snapshots?.dispose();
+    this.#slicer.dispose();
     this.#host.giveBack(this.#executor, this);
   }
 
@@ -351,7 +352,7 @@ export class Generation implements AsyncIterable<Progress> {
     this.#check();
     this.#executor = executor;
     this.#device = this.#host.gpu.device;
-    this.#pace = paceOf(executor);
+    this.#slicer = new Slicer(this.#host.gpu, executor.plan);
     this.#rows = this.#writeInputs();
     this.#inFlight = Promise.resolve();
     if (this.#images) executor.write("neighbor.images", this.#images);
@@ -400,30 +401,10 @@ export class Generation implements AsyncIterable<Progress> {
     const [noise, x] = [this.#executor.range("noise"), this.#executor.range("x")];
     encoder.copyBufferToBuffer(noise.buffer, noise.offset, x.buffer, x.offset, x.size);
   }
-
-  // The caller submits in this task, so by the microtask after it the work is queued.
-  #time(from: number, to: number): void {
-    const { queue } = this.#device;
-    const pace = this.#pace;
-    queueMicrotask(async () => {
-      const submitted = performance.now();
-      await queue.onSubmittedWorkDone().catch(() => undefined);
-      pace.learn(from, to, performance.now() - submitted);
-    });
-  }
 }
 
 /** The error of a generation that was cut short after some of its steps. */
 export function endedEarly(by: "engine" | "signal", step: number, steps: number): ReimagenError {
   const why = by === "engine" ? "ended, as its engine was disposed of," : "was aborted";
   return new ReimagenError("aborted", `the generation ${why} after step ${step} of ${steps}`);
-}
-
-function paceOf({ plan: { schedule } }: Executor): Pace {
-  return new Pace(
-    [...schedule.request, ...schedule.step].map((planned) => {
-      const { flops, bytes } = costOf(planned);
-      return flops + bytes * flopsPerByte;
-    }),
-  );
 }

@@ -21,12 +21,13 @@ export interface CompiledKernel {
 }
 
 /** Features that make something faster; asked for where the adapter has them. */
-export const usefulFeatures = [
+export const usefulFeatures: readonly GPUFeatureName[] = [
   "shader-f16",
   "subgroups",
-  "chromium-experimental-subgroup-matrix",
+  // Not of the standard yet, so that its types do not know it.
+  "chromium-experimental-subgroup-matrix" as GPUFeatureName,
   "timestamp-query",
-] as const;
+];
 
 /** How a device of our own is found, and found again after it was lost: an adapter serves for one device only. */
 export type RequestAdapter = () => Promise<GPUAdapter | null>;
@@ -324,9 +325,7 @@ async function browserAdapter(): Promise<GPUAdapter | null> {
 async function requestDevice(requestAdapter: RequestAdapter): Promise<{ device: GPUDevice; info: GPUAdapterInfo }> {
   const adapter = await requestAdapter();
   if (!adapter) throw new ReimagenError("no-adapter", "WebGPU is here, but it has no adapter that it would use");
-  const requiredFeatures = usefulFeatures.filter((name) =>
-    adapter.features.has(name as GPUFeatureName),
-  ) as GPUFeatureName[];
+  const requiredFeatures = usefulFeatures.filter((name) => adapter.features.has(name));
   const requiredLimits: Record<string, number> = {};
   for (const name in adapter.limits) {
     const value = adapter.limits[name as keyof GPUSupportedLimits];

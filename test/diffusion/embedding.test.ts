@@ -96,6 +96,17 @@ describe("a generation in an app's own encoder", () => {
     other.dispose();
   });
 
+  it("is the same in frames on a device that has no clock", async () => {
+    const clockless = await adoptedGpu();
+    Object.defineProperty(clockless, "traits", { value: { ...gpu.traits, timestamps: false } });
+    const other = await createEngine(clockless, filesOf(tinyModel()));
+    const generation = await other.start(request);
+    const { frames } = await runFrames(generation, 2);
+    expect(frames).toBeGreaterThan(4);
+    expect((await generation.finish()).pictures[0]!.pixels).toEqual(await drawn());
+    other.dispose();
+  });
+
   it("can be left at a step and taken up by another loop", async () => {
     const generation = await engine.start(request);
     const seen: number[] = [];
