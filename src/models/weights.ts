@@ -64,7 +64,11 @@ export async function loadWeights(
     for (const value of weights) {
       const key = weightKey(value);
       const data = await readWeight(checkpoint, value, options.signal);
-      const buffer = gpu.allocate(key, bytesOfType(value.type), GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC);
+      const buffer = gpu.allocate(
+        key,
+        bytesOfType(value.type),
+        GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
+      );
       buffers.set(key, buffer);
       gpu.device.queue.writeBuffer(buffer, 0, data);
       for (const name of weightOf(value).names)
