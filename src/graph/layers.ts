@@ -5,7 +5,7 @@ import { type AttentionAttributes, attention as attentionOp } from "../ops/atten
 import { cast as castOp } from "../ops/cast.ts";
 import { concat as concatOp } from "../ops/concat.ts";
 import { conv2d as conv2dOp } from "../ops/conv2d.ts";
-import { embedding as embeddingOp } from "../ops/embedding.ts";
+import { type EmbeddingAttributes, embedding as embeddingOp } from "../ops/embedding.ts";
 import { gatedGelu as gatedGeluOp } from "../ops/gated_gelu.ts";
 import { groupNormAffine } from "../ops/group_norm.ts";
 import { layerNorm as layerNormOp } from "../ops/layer_norm.ts";
@@ -15,6 +15,7 @@ import { normalize } from "../ops/normalize.ts";
 import { pixelShuffle as pixelShuffleOp, pixelUnshuffle as pixelUnshuffleOp } from "../ops/pixel_shuffle.ts";
 import { resize as resizeOp } from "../ops/resize.ts";
 import { rmsNorm as rmsNormOp } from "../ops/rms_norm.ts";
+import type { RowNormAttributes } from "../ops/row_norm.ts";
 import { timestepFeatures as timestepFeaturesOp } from "../ops/timestep_features.ts";
 import type { GraphBuilder, Value } from "./graph.ts";
 
@@ -64,14 +65,20 @@ export function groupNorm(
   return g.apply(normalize, [x, null, affine], { activation, dtype: g.storageFor(x.type.shape.at(-1)!) });
 }
 
-/** Layer norm over the last axis. */
-export function layerNorm(g: GraphBuilder, x: Value, gamma: Value, beta: Value): Value {
-  return g.apply(layerNormOp, [x, gamma, beta], { epsilon: 1e-5 });
+/** Layer norm over the last axis, of x's storage unless told otherwise. */
+export function layerNorm(
+  g: GraphBuilder,
+  x: Value,
+  gamma: Value,
+  beta: Value,
+  options: Partial<RowNormAttributes> = {},
+): Value {
+  return g.apply(layerNormOp, [x, gamma, beta], { epsilon: 1e-5, ...options });
 }
 
-/** Root-mean-square norm over the last axis (Zhang & Sennrich, 2019). */
-export function rmsNorm(g: GraphBuilder, x: Value, gamma: Value): Value {
-  return g.apply(rmsNormOp, [x, gamma], { epsilon: 1e-6 });
+/** Root-mean-square norm over the last axis (Zhang & Sennrich, 2019), of x's storage unless told otherwise. */
+export function rmsNorm(g: GraphBuilder, x: Value, gamma: Value, options: Partial<RowNormAttributes> = {}): Value {
+  return g.apply(rmsNormOp, [x, gamma], { epsilon: 1e-6, ...options });
 }
 
 /** One softmax over the keys of all segments; see the op for the operands. */
@@ -102,9 +109,9 @@ export function concat(g: GraphBuilder, x: Value, y: Value): Value {
   return g.apply(concatOp, [x, y], {});
 }
 
-/** Rows of a table: table [V, ...], ids u32 [...] -> [..., ...]. */
-export function embedding(g: GraphBuilder, table: Value, ids: Value, dtype?: "f32"): Value {
-  return g.apply(embeddingOp, [table, ids], dtype ? { dtype } : {});
+/** Rows of a table: table [V, ...], ids u32 [...] -> [..., ...]; see the op for the options. */
+export function embedding(g: GraphBuilder, table: Value, ids: Value, options: EmbeddingAttributes = {}): Value {
+  return g.apply(embeddingOp, [table, ids], options);
 }
 
 /** gelu(a) * b (Shazeer, 2020). */

@@ -14,7 +14,7 @@ export function textEncoder(g: GraphBuilder, config: ModelConfig, ids: Value, ta
   const { text_dim: dim, text_heads: heads, text_ff: ff } = config;
   const length = ids.type.shape[1]!;
   const relative = g.weight("text.relative.weight", [BUCKETS, heads]);
-  const bias = embedding(g, relative, g.constant(relativeBuckets(length), [length, length]), "f32");
+  const bias = embedding(g, relative, g.constant(relativeBuckets(length), [2 * length - 1]), { dtype: "f32" });
   let x = embedding(g, g.weight("text.embed.weight", [config.vocab, dim]), ids);
   for (let layer = 0; layer < config.text_layers; layer++)
     x = g.scope(`text.layers.${layer}`, () => {
@@ -37,18 +37,13 @@ export function textEncoder(g: GraphBuilder, config: ModelConfig, ids: Value, ta
   return rmsNorm(g, x, g.weight("text.norm.weight", [dim]));
 }
 
-/** T5's bidirectional relative-position buckets (Raffel et al., 2020, section 2.1), [T, T]: query, key. */
+/** T5's bidirectional relative-position buckets (Raffel et al., 2020, section 2.1), [2T - 1]: of key - query, from -(T - 1) to T - 1. */
 export function relativeBuckets(length: number): Uint32Array {
   const half = BUCKETS / 2;
   const exact = half / 2;
-  const buckets = new Uint32Array(length * length);
-  for (let query = 0; query < length; query++)
-    for (let key = 0; key < length; key++) {
-      const distance = Math.abs(key - query);
-      const log =
-        exact + Math.trunc((Math.log(Math.max(distance, 1) / exact) / Math.log(FAR / exact)) * (half - exact));
-      buckets[query * length + key] =
-        (key > query ? half : 0) + (distance < exact ? distance : Math.min(log, half - 1));
-    }
-  return buckets;
+  return Uint32Array.from({ length: 2 * length - 1 }, (_, i) => {
+    const distance = Math.abs(i - (length - 1));
+    const log = exact + Math.trunc((Math.log(Math.max(distance, 1) / exact) / Math.log(FAR / exact)) * (half - exact));
+    return (i >= length ? half : 0) + (distance < exact ? distance : Math.min(log, half - 1));
+  });
 }

@@ -43,7 +43,7 @@ function randomAttention(random: Random): Case<Parameters<typeof attention.infer
       random.pick([tokens[s]!, random.int(s ? 0 : 1, tokens[s]!), s ? 0 : tokens[s]!]),
     ];
   });
-  const bias: Input = random.next() < 0.3 ? { type: { shape: [queries, tokens[0]!, heads], dtype: "f32" } } : null;
+  const bias: Input = random.next() < 0.3 ? { type: { shape: [queries + tokens[0]! - 1, heads], dtype: "f32" } } : null;
   return {
     inputs: [
       q,
@@ -54,6 +54,7 @@ function randomAttention(random: Random): Case<Parameters<typeof attention.infer
     attributes: {
       heads,
       headDim,
+      causal: random.next() < 0.3,
       scale: bias ? 1 : headDim ** -0.5,
       queries: 0,
       segments: segments.map((_, i) =>
