@@ -6,17 +6,7 @@ fn activate(v: vec4f, kind: u32) -> vec4f {
   if (kind == 2u) { return 0.5 * v * (1.0 + tanh(clamp(0.7978845608 * (v + 0.044715 * v * v * v), vec4f(-15.0), vec4f(15.0)))); }
   if (kind == 3u) { return v / (1.0 + exp(-1.702 * v)); }
   if (kind == 4u) { return 0.5 * v * (1.0 + erf(0.7071067812 * v)); }
-  if (kind == 3u) { return gelu(v); }
-  if (kind == 4u) { return v / (1.0 + exp(-1.702 * v)); }
   return v;
-}
-
-// v Phi(v) = max(v, 0) - |v| (1 - Phi(|v|)), the tail to 2e-7 by Abramowitz & Stegun, 7.1.26.
-fn gelu(v: vec4f) -> vec4f {
-  let a = min(abs(v), vec4f(13.0));
-  let t = 1.0 / (1.0 + 0.2316418882 * a);
-  let tail = t * (0.127414796 + t * (-0.142248368 + t * (0.7107068705 + t * (-0.7265760135 + t * 0.5307027145))));
-  return max(v, vec4f()) - a * tail * exp(-0.5 * a * a);
 }
 
 // Abramowitz & Stegun 7.1.26, within 1.5e-7.

@@ -17,7 +17,7 @@ function randomConv2d(random: Random): Case<Parameters<typeof conv2d.infer>[1]> 
     stride: random.pick([1, 1, 2, 3]),
     padding: random.int(0, 2),
     upsample: random.pick([1, 1, 2] as const),
-    activation: random.pick(["none", "silu", "gelu"] as const),
+    activation: random.pick(["none", "silu", "gelu", "gelu_erf", "quick_gelu"] as const),
     dtype: y!,
   };
   const [batch, height, width] = [random.int(1, 3), random.int(5, 10), random.int(5, 13)];
