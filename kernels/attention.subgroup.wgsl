@@ -1,7 +1,7 @@
 // Attention with online softmax (Milakov & Gimelshein, 2018), subgroup: four queries a lane, 64 keys a block. For software adapters with
 // subgroups of 4 or 8: as in the convolution, lanes load different tokens and hand them round, so that a load serves all lanes' queries.
 // Scores of a block and sums lie in arrays, which are slow there and are therefore touched once a block or once in 32 products.
-// D a multiple of 4, at most 128. Prelude: D, LANES.
+// D a multiple of 4, at most 512. Prelude: D, LANES.
 
 const NOTHING = -3.0e38;
 const lanes4 = vec4u(0u, 1u, 2u, 3u);
