@@ -5,6 +5,14 @@ import { ReimagenError } from "../errors.ts";
 export interface PublicConfig {
   /** A positive integer. */
   integer(key: string, fallback?: number): number;
+  /** A positive integer, or nothing. */
+  integerIfAny(key: string): number | undefined;
+  /** A positive integer for all of `count` levels, or a list with one for each; as a list. */
+  integers(key: string, count: number, fallback?: number): readonly number[];
+  /** A truth value for all of `count` levels, or a list with one for each; as a list. */
+  booleans(key: string, count: number, fallback?: boolean): readonly boolean[];
+  /** Whether the value is a list. */
+  isList(key: string): boolean;
   /** Any finite number. */
   number(key: string, fallback?: number): number;
   boolean(key: string, fallback?: boolean): boolean;
@@ -36,11 +44,20 @@ export function readPublicConfig(name: string, text: string): PublicConfig {
     return value as T;
   }
 
+  function each<T>(key: string, what: string, fits: (value: unknown) => boolean, count: number, fallback?: T): T[] {
+    const fitsAll = (v: unknown) => fits(v) || (Array.isArray(v) && v.length === count && v.every(fits));
+    const value = take<T | T[]>(key, `${what}, or a list of ${count}`, fitsAll, fallback);
+    return Array.isArray(value) ? value : new Array<T>(count).fill(value);
+  }
+
   return {
-    integer: (key, fallback) =>
-      take(key, "a positive integer", (v) => Number.isSafeInteger(v) && (v as number) > 0, fallback),
+    integer: (key, fallback) => take(key, "a positive integer", isPositive, fallback),
+    integerIfAny: (key) => take(key, "a positive integer or null", (v) => v === undefined || isPositive(v)),
+    integers: (key, count, fallback) => each(key, "a positive integer", isPositive, count, fallback),
+    booleans: (key, count, fallback) => each(key, "true or false", isBoolean, count, fallback),
+    isList: (key) => Array.isArray(json[key]),
     number: (key, fallback) => take(key, "a number", Number.isFinite, fallback),
-    boolean: (key, fallback) => take(key, "true or false", (v) => typeof v === "boolean", fallback),
+    boolean: (key, fallback) => take(key, "true or false", isBoolean, fallback),
     choice: (key, allowed, fallback) =>
       take(key, allowed.map(show).join(" or "), (v) => (allowed as readonly unknown[]).includes(v), fallback),
     list: (key, allowed) =>
@@ -64,6 +81,9 @@ export function readPublicConfig(name: string, text: string): PublicConfig {
     },
   };
 }
+
+const isPositive = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 0;
+const isBoolean = (value: unknown) => typeof value === "boolean";
 
 function parse(name: string, text: string): Record<string, unknown> {
   let json: unknown;

@@ -38,8 +38,8 @@ export interface Conv2dAttributes {
 }
 
 /**
- * Inputs: x [B, H, W, C], x2 [B, H, W, C2] or null (further channels), w [KH, KW, C + C2, O], b [O], or [B, O] with a bias for each
- * sample, or null, residual [B, HO, WO, O] or null. Output: y [B, HO, WO, O] = (act(conv([x | x2], w) + b) + residual) scale.
+ * Inputs: x [B, H, W, C], x2 [B, H, W, C2] or null (further channels), w [KH, KW, C + C2, O], b [O] or [1, O], or [B, O] with a bias for
+ * each sample, or null, residual [B, HO, WO, O] or null. Output: y [B, HO, WO, O] = (act(conv([x | x2], w) + b) + residual) scale.
  */
 export const conv2d: Op<Conv2dAttributes> = {
   name: "conv2d",
@@ -59,7 +59,12 @@ export const conv2d: Op<Conv2dAttributes> = {
     const shape = [batch, extent(height, kh), extent(width, kw), o];
     if (shape[1]! < 1 || shape[2]! < 1)
       throw shapeError("conv2d", "x", `at least ${kh}x${kw} pixels with padding ${padding}`, x.shape);
-    expectShape("conv2d", "b", inputs[3], isPerSample(inputs) ? [batch, o] : [o]);
+    expectShape(
+      "conv2d",
+      "b",
+      inputs[3],
+      isPerSample(inputs) ? [batch, o] : inputs[3]?.shape.length === 2 ? [1, o] : [o],
+    );
     expectShape("conv2d", "residual", inputs[4], shape);
     return { shape, dtype: dtype ?? x.dtype };
   },
@@ -74,7 +79,7 @@ export const conv2d: Op<Conv2dAttributes> = {
     const sum = new Float64Array(o);
     for (let pixel = 0; pixel < batch * ho * wo; pixel++) {
       const [sample, row, column] = [Math.floor(pixel / (ho * wo)), Math.floor(pixel / wo) % ho, pixel % wo];
-      const bias = b?.data.subarray(b.shape.length > 1 ? sample * o : 0);
+      const bias = b?.data.subarray(b.data.length > o ? sample * o : 0);
       for (let n = 0; n < o; n++) sum[n] = bias ? bias[n]! : 0;
       for (let tap = 0; tap < kh * kw; tap++) {
         const top = Math.floor((row * stride + Math.floor(tap / kw) - padding) / upsample);
@@ -145,7 +150,7 @@ export const conv2d: Op<Conv2dAttributes> = {
 
 const bindings: Kernel["bindings"] = ["read", "read", "read", "read", "read", "write"];
 
-const isPerSample = (inputs: Operands) => inputs[3]?.shape.length === 2;
+const isPerSample = ([, , , bias]: Operands) => bias?.shape.length === 2 && bias.shape[0] !== 1;
 
 /** Channels of x, of x2 and of y. */
 function channelsOf(inputs: Operands, output: TensorType): number[] {

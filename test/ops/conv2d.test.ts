@@ -27,7 +27,7 @@ function randomConv2d(random: Random): Case<Parameters<typeof conv2d.infer>[1]> 
     { type: { shape: [batch, height, width, c], dtype: x! } },
     c2 ? { type: { shape: [batch, height, width, c2], dtype: z! } } : null,
     { type: { shape: [kernel, kernel, c + c2, o], dtype: w! } },
-    random.pick([null, { type: { shape: [o], dtype: "f32" } }, { type: { shape: [batch, o], dtype: "f32" } }]),
+    random.pick([null, ...[[o], [1, o], [batch, o]].map((shape) => ({ type: { shape, dtype: "f32" as const } }))]),
     null,
   ];
   const { shape } = conv2d.infer(
