@@ -13,6 +13,8 @@ const candidates = stems.flatMap((stem) => [
   `${stem}.safetensors.index.fp16.json`,
 ]);
 
+const pickles = ["diffusion_pytorch_model.bin", "pytorch_model.bin"];
+
 /**
  * Opens the weights of one component, such as the folder `unet` of a pipeline, reading headers only; tensors are read one at a time on
  * demand. A tensor's `begin` and `end` count from its own file's header. Errors: aborted, checkpoint (no weights, a missing shard, an
@@ -23,10 +25,12 @@ export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Prom
     const file = await folder.open(name, signal);
     if (file) return name.endsWith(".json") ? openShards(folder, name, signal) : openSafetensors(file, signal);
   }
-  for (const stem of stems)
-    for (const pickle of [`${stem}.bin`, "pytorch_model.bin"])
-      if (await folder.open(pickle, signal))
-        throw invalid(folder.name, `${pickle} can run code when it is read: convert it to ${stem}.safetensors first`);
+  for (const pickle of pickles)
+    if (await folder.open(pickle, signal))
+      throw invalid(
+        folder.name,
+        `${pickle} can run code when it is read: safetensors are needed, as diffusers saves them`,
+      );
   throw invalid(folder.name, `there are no weights, neither ${candidates.join(" nor ")}`);
 }
 
@@ -42,7 +46,15 @@ export function selectTensors(checkpoint: Safetensors, rename: (name: string) =>
     original.set(name, info.name);
     tensors.set(name, { ...info, name });
   }
-  return { ...checkpoint, tensors, read: (name, signal) => checkpoint.read(original.get(name) ?? name, signal) };
+  return {
+    ...checkpoint,
+    tensors,
+    async read(name, signal) {
+      const stored = original.get(name);
+      if (stored === undefined) throw new ReimagenError("tensor", `${checkpoint.name} has no tensor "${name}"`);
+      return checkpoint.read(stored, signal);
+    },
+  };
 }
 
 async function openShards(folder: Folder, index: string, signal?: AbortSignal): Promise<Safetensors> {

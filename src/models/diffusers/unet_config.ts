@@ -196,10 +196,15 @@ function attentionReader(keys: PublicConfig, channels: readonly number[]) {
     const other = channels[index]! / size;
     const simple = name.includes("Simple");
     const [heads, headDim] = simple ? [other, size] : [size, other];
-    if (!Number.isInteger(other) || headDim > 512)
+    if (!Number.isInteger(other))
       throw keys.unsupported(
         "attention_head_dim",
-        `${channels[index]} channels of level ${index} would make ${heads} heads of ${headDim}; a head has 1 to 512`,
+        `${channels[index]} channels of level ${index} are no multiple of it`,
+      );
+    if (headDim > 512)
+      throw keys.unsupported(
+        "attention_head_dim",
+        `a head of level ${index} would have ${headDim} channels, more than 512`,
       );
     if (simple) return { kind: "added", heads, headDim, onlyText, textNorm };
     return { kind: "transformer", heads, headDim, depth: depths[index]!, onlyText, linearProjections };
