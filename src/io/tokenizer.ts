@@ -3,7 +3,7 @@ import { ReimagenError } from "../errors.ts";
 import { readBpe, readClipVocabulary } from "./bpe.ts";
 import { type Folder, readText } from "./folder.ts";
 import { readSentencePiece } from "./sentencepiece.ts";
-import { isObject, parseJson, requireValue, unsupported } from "./tokenizer-json.ts";
+import { isObject, parseJson, unsupported } from "./tokenizer-json.ts";
 import type { Tokenizer } from "./tokens.ts";
 import { readUnigram } from "./unigram.ts";
 import { readWordPiece } from "./wordpiece.ts";
@@ -12,14 +12,11 @@ export type { TokenizedText, Tokenizer } from "./tokens.ts";
 
 /**
  * Reads a Hugging Face tokenizer.json: WordPiece as the shipped model has it, BPE as CLIP has it, Unigram as T5 has it. `padding`: the pad token, where a file
- * beside it names one. `name` is for messages. Errors: config, naming any component that is not supported.
+ * beside it names one; how long a row is, which some files say too, is the caller's to choose. `name` is for messages. Errors: config, naming any component that is not supported.
  */
 export function readTokenizer(name: string, json: string, padding?: string): Tokenizer {
   const file = parseJson(name, json);
-  requireValue(name, "truncation", file.truncation, null);
   const kind = isObject(file.model) ? file.model.type : undefined;
-  // A row's length is the caller's to choose, and what fills it up is found elsewhere.
-  if (kind === "WordPiece") requireValue(name, "padding", file.padding, null);
   switch (kind) {
     case "WordPiece":
       return readWordPiece(name, file);

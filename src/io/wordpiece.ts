@@ -31,6 +31,8 @@ interface WordPiece {
  * a template that appends one end token, padding id 0. Errors: config, naming any other component.
  */
 export function readWordPiece(name: string, file: Json): Tokenizer {
+  requireValue(name, "truncation", file.truncation, null);
+  requireValue(name, "padding", file.padding, null);
   requireValue(name, "normalizer", file.normalizer, { type: "Lowercase" });
   const separator = readSeparator(name, file.pre_tokenizer);
   const model = readModel(name, file.model);
