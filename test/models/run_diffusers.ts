@@ -2,12 +2,13 @@
 import { compileGraph } from "../../src/graph/compile.ts";
 import { createExecutor, type TensorData } from "../../src/graph/executor.ts";
 import { GraphBuilder, type Value, weightsOf } from "../../src/graph/graph.ts";
-import { openSafetensors, type Safetensors } from "../../src/io/safetensors.ts";
+import { openSafetensors, type Safetensors, toFloat32 } from "../../src/io/safetensors.ts";
 import { type ShownText, unet, unetTables } from "../../src/models/diffusers/unet.ts";
 import type { UnetConfig } from "../../src/models/diffusers/unet_config.ts";
-import { loadWeights } from "../../src/models/weights.ts";
+import { loadWeights, repack } from "../../src/models/weights.ts";
 import { fixture, fixtureText } from "../fixture.ts";
 import { testGpu } from "../gpu.ts";
+import { interpret } from "../graph/graphs.ts";
 
 /** A model's files beside what it should compute. */
 export interface Recorded {
@@ -48,6 +49,29 @@ export async function runGraph(
   return y;
 }
 
+/** What the same graph's output `y` is by its ops' f64 references. */
+export async function interpretGraph(
+  checkpoint: Safetensors,
+  build: (g: GraphBuilder) => Value,
+  inputs: ReadonlyMap<string, TensorData>,
+): Promise<Float64Array> {
+  const g = new GraphBuilder("f32");
+  g.output("y", build(g));
+  const graph = g.finish();
+  const weights = new Map<Value, Float64Array>();
+  for (const value of weightsOf(graph)) {
+    if (value.source.kind !== "weight") continue;
+    const { names, shape, layout } = value.source.weight;
+    const parts: number[] = [];
+    for (const name of names)
+      parts.push(...toFloat32(await checkpoint.read(name), checkpoint.tensors.get(name)!.dtype));
+    const joined = Float32Array.from(parts);
+    weights.set(value, Float64Array.from(repack(joined, [shape[0]! * names.length, ...shape.slice(1)], layout)));
+  }
+  const given = Object.fromEntries([...inputs].map(([name, data]) => [name, Float64Array.from(data)]));
+  return interpret(graph, given, weights).get("y")!;
+}
+
 /** One evaluation of a U-Net. */
 export interface UnetExample {
   readonly config: UnetConfig;
@@ -67,8 +91,11 @@ export interface UnetExample {
   readonly shown?: readonly ShownText[];
 }
 
-/** Runs it; prediction [B, H, W, outputs]. */
-export async function runUnet(example: UnetExample): Promise<Float32Array> {
+/** Runs it; prediction [B, H, W, outputs]. `change`: of the tables that say who attends to what. */
+export async function runUnet(
+  example: UnetExample,
+  change: (table: Uint32Array<ArrayBuffer>) => Uint32Array<ArrayBuffer> = (table) => table,
+): Promise<Float32Array> {
   const { config, size, texts, classes } = example;
   const batch = example.sample.length / size[0] / size[1] / config.inputs;
   const shown = example.shown ?? Array.from({ length: batch }, (_, row) => ({ row, length: texts[1] }));
@@ -76,8 +103,9 @@ export async function runUnet(example: UnetExample): Promise<Float32Array> {
     ["sample", example.sample],
     ["time", example.time],
     ["text", example.text],
-    ...unetTables(config, size, shown),
   ]);
+  for (const [name, table] of unetTables(config, size, shown))
+    inputs.set(name, name === "rows" ? table : change(table));
   if (classes) inputs.set("classes", classes);
   const build = (g: GraphBuilder) =>
     unet(g, config, {
