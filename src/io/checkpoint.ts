@@ -49,10 +49,10 @@ export function selectTensors(checkpoint: Safetensors, rename: (name: string) =>
   return {
     ...checkpoint,
     tensors,
-    async read(name, signal) {
+    async read(name, signal, range) {
       const stored = original.get(name);
       if (stored === undefined) throw new ReimagenError("tensor", `${checkpoint.name} has no tensor "${name}"`);
-      return checkpoint.read(stored, signal);
+      return checkpoint.read(stored, signal, range);
     },
   };
 }
@@ -81,10 +81,10 @@ async function openShards(folder: Folder, index: string, signal?: AbortSignal): 
     name: `${folder.name}/${index}`,
     metadata: {},
     tensors,
-    async read(name, signal) {
+    async read(name, signal, range) {
       const shard = shards.get(homes.get(name) ?? "");
       if (!shard) throw new ReimagenError("tensor", `${folder.name}/${index} has no tensor "${name}"`);
-      return shard.read(name, signal);
+      return shard.read(name, signal, range);
     },
   };
 }

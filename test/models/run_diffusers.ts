@@ -5,10 +5,11 @@ import { GraphBuilder, type Value, weightsOf } from "../../src/graph/graph.ts";
 import { openSafetensors, type Safetensors, toFloat32 } from "../../src/io/safetensors.ts";
 import { type ShownText, unet, unetTables } from "../../src/models/diffusers/unet.ts";
 import type { UnetConfig } from "../../src/models/diffusers/unet_config.ts";
-import { loadWeights, repack } from "../../src/models/weights.ts";
+import { loadWeights } from "../../src/models/weights.ts";
 import { fixture, fixtureText } from "../fixture.ts";
 import { testGpu } from "../gpu.ts";
 import { interpret } from "../graph/graphs.ts";
+import { repack } from "./repack.ts";
 
 /** A model's files beside what it should compute. */
 export interface Recorded {
