@@ -132,10 +132,10 @@ export class Generation {
 
   #writeStep(step: number): void {
     const { coefficients, guidance, seeds, timestepUnit } = this.#inputs;
-    const { timestep, px, pm, cx, cm, c0, c1, cn } = coefficients[step]!;
+    const { timestep, px, pm, cx, cm, c0, c1, cn, cv = 0 } = coefficients[step]!;
     const write = this.#executor.write.bind(this.#executor);
     write("t", Float32Array.of(timestep * timestepUnit));
-    write("coefficients", Float32Array.of(px, pm, cx, cm, c0, c1, cn, 0));
+    write("coefficients", Float32Array.of(px, pm, cx, cm, c0, c1, cn, cv));
     if (this.#executor.has("step.key"))
       write("step.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), step + 1, 0])));
     const steps = guidance.map((of) => of[step]!);

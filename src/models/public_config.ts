@@ -39,7 +39,8 @@ export function readPublicConfig(name: string, text: string): PublicConfig {
 
   function take<T>(key: string, expected: string, fits: (value: unknown) => boolean, fallback?: T): T {
     asked.add(key);
-    const value = json[key] ?? fallback;
+    const value = json[key] ?? undefined;
+    if (value === undefined && fallback !== undefined) return fallback;
     if (!fits(value)) throw fail(`${key} must be ${expected}, got ${show(value)}`);
     return value as T;
   }
@@ -69,7 +70,11 @@ export function readPublicConfig(name: string, text: string): PublicConfig {
     only(values, ...keys) {
       const shown = values.map(show);
       for (const key of keys)
-        take(key, `${shown.join(" or ")} to be supported`, (v) => v === undefined || shown.includes(show(v)));
+        take(
+          key,
+          `${shown.join(" or ") || "absent"} to be supported`,
+          (v) => v === undefined || shown.includes(show(v)),
+        );
     },
     ignore(...keys) {
       for (const key of keys) asked.add(key);
