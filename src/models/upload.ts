@@ -9,7 +9,7 @@ import type { Value, Weight } from "../graph/graph.ts";
 import { bytesOfType } from "../graph/plan.ts";
 import { float32ToFloat16 } from "../io/float16.ts";
 import { type Safetensors, type TensorInfo, toFloat32 } from "../io/safetensors.ts";
-import { grid1d } from "../ops/op.ts";
+import { grid1d, storageOf } from "../ops/op.ts";
 
 /** Reads tensors into buffers of the device; nothing larger than a few pieces is held in memory. */
 export interface Uploader {
@@ -25,7 +25,7 @@ const pieceBytes = 2 ** 23;
 const piecesInFlight = 4;
 
 const kinds = { F32: 0, F16: 1, BF16: 2 } as const;
-const parameters = ["COUNT", "INPUTS", "TAPS", "OUTPUTS", "FIRST", "KIND"];
+const parameters = ["COUNT", "INPUTS", "TAPS", "OUTPUTS", "FIRST"];
 
 /** Makes an uploader for the tensors of a checkpoint. */
 export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
@@ -52,12 +52,8 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
     const half = value.type.dtype === "f16";
     let offset = begin * (half ? 2 : 4);
     for await (const { words, count } of piecesOf(checkpoint, info, 1, 4, signal)) {
-      const values = toFloat32(words.subarray(0, count * bytesOf(info)), info.dtype);
-      const stored = half ? float32ToFloat16(values) : values;
-      const bytes = new Uint8Array(Math.ceil(stored.byteLength / 4) * 4);
-      bytes.set(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
-      queue.writeBuffer(buffer, offset, bytes);
-      offset += stored.byteLength;
+      queue.writeBuffer(buffer, offset, stored(words, info, count, half));
+      offset += count * (half ? 2 : 4);
       await sent();
     }
   }
@@ -73,12 +69,12 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
     const [, inputs = 1, ...kernelExtents] = info.shape;
     const taps = kernelExtents.reduce((product, extent) => product * extent, 1);
     const outputs = value.type.shape.at(-1)!;
-    const inFours = [first, outputs, info.shape[0]!].every((extent) => extent % 4 === 0);
-    const { pipeline, layout } = await gpu.compile(repackKernel(inFours, value.type.dtype === "f16" ? "f16" : "f32"));
+    const inFours = [first, outputs, info.shape[0]!, inputs].every((extent) => extent % 4 === 0);
+    const { pipeline, layout } = await gpu.compile(repackKernel(info, value, inFours));
     let row = first;
     for await (const { words, count } of piecesOf(checkpoint, info, inputs * taps, inFours ? 4 : 1, signal)) {
       queue.writeBuffer(staging, 0, words);
-      queue.writeBuffer(uniform, 0, Uint32Array.of(count, inputs, taps, outputs, row, kinds[info.dtype as "F32"]));
+      queue.writeBuffer(uniform, 0, Uint32Array.of(count, inputs, taps, outputs, row));
       const entries = [
         { binding: 0, resource: { buffer: staging } },
         { binding: 1, resource: { buffer, size: Math.ceil(bytesOfType(value.type) / 4) * 4 } },
@@ -88,7 +84,7 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
       const pass = encoder.beginComputePass();
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, gpu.device.createBindGroup({ layout, entries }));
-      pass.dispatchWorkgroups(...grid1d((count * inputs * taps) / (inFours ? 4 : 1), 64));
+      pass.dispatchWorkgroups(...grid1d((count * inputs * taps) / (inFours ? 16 : 1), 64));
       pass.end();
       queue.submit([encoder.finish()]);
       row += count;
@@ -114,15 +110,31 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
   };
 }
 
+/** A piece in the storage of its weight, padded to whole words. */
+function stored(
+  words: Uint8Array<ArrayBuffer>,
+  info: TensorInfo,
+  count: number,
+  half: boolean,
+): Uint8Array<ArrayBuffer> {
+  if (info.dtype === (half ? "F16" : "F32")) return words;
+  const values = toFloat32(words.subarray(0, count * bytesOf(info)), info.dtype);
+  const converted = half ? float32ToFloat16(values) : values;
+  const bytes = new Uint8Array(Math.ceil(converted.byteLength / 4) * 4);
+  bytes.set(new Uint8Array(converted.buffer, converted.byteOffset, converted.byteLength));
+  return bytes;
+}
+
 const bytesOf = (info: TensorInfo) => (info.dtype === "F32" ? 4 : 2);
 
-function repackKernel(inFours: boolean, dtype: "f32" | "f16"): Kernel {
+function repackKernel({ dtype }: TensorInfo, { type }: Value, inFours: boolean): Kernel {
   return {
     name: inFours ? "repack.vec4" : "repack.simple",
     code: source + (inFours ? vec4 : simple),
     bindings: ["read", "write"],
     parameters,
-    storage: { y: dtype },
+    constants: { KIND: kinds[dtype as "F32"] },
+    storage: { y: storageOf(type) },
   };
 }
 

@@ -37,47 +37,44 @@ interface Case {
   readonly layout: WeightLayout;
   readonly shape: readonly number[];
   /** Tensors joined into one. */
-  readonly parts?: number;
+  readonly parts: number;
 }
 
 const cases: Case[] = [
-  { layout: "plain", shape: [7] },
+  { layout: "plain", shape: [7], parts: 1 },
   { layout: "plain", shape: [12], parts: 3 },
-  { layout: "plain", shape: [5, 8] },
-  { layout: "linear", shape: [8, 12] },
+  { layout: "plain", shape: [5, 8], parts: 1 },
+  { layout: "linear", shape: [8, 12], parts: 1 },
   { layout: "linear", shape: [4, 8], parts: 3 },
   { layout: "linear", shape: [6, 8], parts: 2 },
-  { layout: "linear", shape: [5, 7] },
-  { layout: "conv", shape: [8, 4, 3, 3] },
-  { layout: "conv", shape: [6, 3, 3, 3] },
-  { layout: "conv", shape: [16, 8, 1, 1] },
-  { layout: "conv", shape: [4, 4, 5, 3] },
+  { layout: "linear", shape: [5, 7], parts: 1 },
+  { layout: "conv", shape: [8, 4, 3, 3], parts: 1 },
+  { layout: "conv", shape: [6, 3, 3, 3], parts: 1 },
+  { layout: "conv", shape: [16, 8, 1, 1], parts: 1 },
+  { layout: "conv", shape: [4, 4, 5, 3], parts: 1 },
   // More than a piece, of an odd number of rows of odd length in the last two.
-  { layout: "plain", shape: [2100, 2048] },
-  { layout: "linear", shape: [1400, 3002] },
-  { layout: "conv", shape: [1021, 457, 3, 3] },
+  { layout: "plain", shape: [2100, 2048], parts: 1 },
+  { layout: "linear", shape: [1400, 3002], parts: 1 },
+  { layout: "conv", shape: [1021, 457, 3, 3], parts: 1 },
 ];
 
 describe.each(["f32", "f16"] as const)("in %s storage", (storage) => {
-  it.each(cases)(
-    "$layout $shape x $parts lies in memory as its definition says",
-    async ({ layout, shape, parts = 1 }) => {
-      const random = new Random(shape.length * 100 + shape[0]!);
-      const size = shape.reduce((product, extent) => product * extent, 1);
-      const tensors = Object.fromEntries(Array.from({ length: parts }, (_, i) => [`part ${i}`, coarse(random, size)]));
-      const whole = [shape[0]! * parts, ...shape.slice(1)];
-      const joined = Float32Array.from(Object.values(tensors).flatMap((part) => [...part]));
-      const expected = repack(joined, whole, layout);
-      const width = storedShape(whole, layout).at(-1)!;
-      // The large ones take a while to write.
-      for (const dtype of size > 1e6 ? [dtypes[size % 3]!] : dtypes) {
-        const checkpoint = await checkpointOf(tensors, shape, dtype);
-        const loaded = (g: GraphBuilder) =>
-          add(g, g.weight(Object.keys(tensors), shape, layout), g.constant(new Float32Array(width), [width]));
-        expect(relativeError(await runGraph(storage, checkpoint, loaded, new Map()), expected), dtype).toBe(0);
-      }
-    },
-  );
+  it.each(cases)("$layout $shape x $parts lies in memory as its definition says", async ({ layout, shape, parts }) => {
+    const random = new Random(shape.length * 100 + shape[0]!);
+    const size = shape.reduce((product, extent) => product * extent, 1);
+    const tensors = Object.fromEntries(Array.from({ length: parts }, (_, i) => [`part ${i}`, coarse(random, size)]));
+    const whole = [shape[0]! * parts, ...shape.slice(1)];
+    const joined = Float32Array.from(Object.values(tensors).flatMap((part) => [...part]));
+    const expected = repack(joined, whole, layout);
+    const width = storedShape(whole, layout).at(-1)!;
+    // The large ones take a while to write.
+    for (const dtype of size > 1e6 ? [dtypes[size % 3]!] : dtypes) {
+      const checkpoint = await checkpointOf(tensors, shape, dtype);
+      const loaded = (g: GraphBuilder) =>
+        add(g, g.weight(Object.keys(tensors), shape, layout), g.constant(new Float32Array(width), [width]));
+      expect(relativeError(await runGraph(storage, checkpoint, loaded, new Map()), expected), dtype).toBe(0);
+    }
+  });
 });
 
 describe("a number that is none", () => {
