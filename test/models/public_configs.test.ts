@@ -1,8 +1,9 @@
 // The configs of public checkpoints, key for key: each is accepted, and asks for as many parameters as the checkpoint has.
 import { describe, expect, it } from "vitest";
-import { parameterCount, unetTensors, vaeTensors } from "../../src/models/diffusers/tensors.ts";
+import { unetTensors, vaeTensors } from "../../src/models/diffusers/tensors.ts";
 import { readUnetConfig } from "../../src/models/diffusers/unet_config.ts";
 import { readVaeConfig } from "../../src/models/diffusers/vae_config.ts";
+import { parameterCount } from "../../src/models/tensors.ts";
 
 const stableDiffusion15 = {
   _class_name: "UNet2DConditionModel",

@@ -1,30 +1,15 @@
 // Checkpoints of random numbers, for tests of models whose real weights are elsewhere.
 
-import { type Graph, weightsOf } from "../../src/graph/graph.ts";
+import type { Graph } from "../../src/graph/graph.ts";
 import { openSafetensors, type Safetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import { bytesSource } from "../../src/io/source.ts";
+import { tensorShapes } from "../../src/models/tensors.ts";
 import type { Random } from "../ops/harness.ts";
 
 /** A tensor in f64, as a plain reference reads it. */
 export interface Tensor {
   readonly shape: readonly number[];
   readonly data: Float64Array;
-}
-
-/** Names and shapes of all checkpoint tensors that a graph reads. */
-export function tensorShapes(graph: Graph): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>();
-  for (const { source } of weightsOf(graph))
-    if (source.kind === "weight") for (const name of source.weight.names) shapes.set(name, source.weight.shape);
-  return shapes;
-}
-
-/** How many numbers a model has. */
-export function parameterCount(graph: Graph): number {
-  return [...tensorShapes(graph).values()].reduce(
-    (sum, shape) => sum + shape.reduce((product, extent) => product * extent, 1),
-    0,
-  );
 }
 
 /** A value for each element of each tensor that the graph reads: `spread` gives the centre and the standard deviation by name and shape. */

@@ -1,15 +1,13 @@
-// Which tensors a config asks for, known without a checkpoint and without a device.
-import { GraphBuilder, type Value, weightsOf } from "../../graph/graph.ts";
+// Every tensor of a diffusers checkpoint, by its config.
+import { GraphBuilder, type Value } from "../../graph/graph.ts";
+import { type TensorShapes, tensorShapes } from "../tensors.ts";
 import { unet } from "./unet.ts";
 import type { UnetConfig } from "./unet_config.ts";
 import { vaeDecoder, vaeEncoder } from "./vae.ts";
 import type { VaeConfig } from "./vae_config.ts";
 
-/** Shapes by name, as a checkpoint has them. */
-export type Tensors = ReadonlyMap<string, readonly number[]>;
-
 /** Every tensor of a U-Net's checkpoint. */
-export function unetTensors(config: UnetConfig): Tensors {
+export function unetTensors(config: UnetConfig): TensorShapes {
   const side = 2 ** (config.down.length - 1);
   return tensorsOf((g) =>
     unet(g, config, {
@@ -24,7 +22,7 @@ export function unetTensors(config: UnetConfig): Tensors {
 }
 
 /** Every tensor of an autoencoder's checkpoint, both halves'. */
-export function vaeTensors(config: VaeConfig): Tensors {
+export function vaeTensors(config: VaeConfig): TensorShapes {
   const side = 2 ** (config.channels.length - 1);
   return new Map([
     ...tensorsOf((g) => vaeEncoder(g, config, g.input("pictures", [1, side, side, config.inputs], "request"))),
@@ -32,17 +30,8 @@ export function vaeTensors(config: VaeConfig): Tensors {
   ]);
 }
 
-/** How many numbers they hold. */
-export function parameterCount(tensors: Tensors): number {
-  const sizes = [...tensors.values()].map((shape) => shape.reduce((product, extent) => product * extent, 1));
-  return sizes.reduce((sum, size) => sum + size, 0);
-}
-
-function tensorsOf(build: (g: GraphBuilder) => Value): Map<string, readonly number[]> {
+function tensorsOf(build: (g: GraphBuilder) => Value): TensorShapes {
   const g = new GraphBuilder();
   g.output("y", build(g));
-  const tensors = new Map<string, readonly number[]>();
-  for (const { source } of weightsOf(g.finish()))
-    if (source.kind === "weight") for (const name of source.weight.names) tensors.set(name, source.weight.shape);
-  return tensors;
+  return tensorShapes(g.finish());
 }
