@@ -67,10 +67,10 @@ function stepValues(
   step: number,
 ): Map<string, TensorData> {
   const { coefficients, guidance, seeds, timestepUnit } = inputs;
-  const { timestep, px, pm, cx, cm, c0, c1, cn } = coefficients[step]!;
+  const { timestep, px, pm, cx, cm, c0, c1, cn, cv = 0 } = coefficients[step]!;
   const values = new Map<string, TensorData>([
     ["t", Float32Array.of(timestep * timestepUnit)],
-    ["coefficients", Float32Array.of(px, pm, cx, cm, c0, c1, cn, 0)],
+    ["coefficients", Float32Array.of(px, pm, cx, cm, c0, c1, cn, cv)],
   ]);
   if (executor.has("step.key"))
     values.set("step.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), step + 1, 0])));

@@ -24,7 +24,7 @@ export interface LoopShape extends RequestShape {
 
 /**
  * Inputs beyond the model's, per request: `noise.key` u32 [N, 4] (seed low, seed high, 0, 0). Per step: `coefficients` [8] (px, pm, cx, cm,
- * c0, c1, cn, 0), `weight` [N] with guidance, `step.key` u32 [N, 4] for stochastic samplers. State: `x` [N, S, S, 3].
+ * c0, c1, cn, cv), `weight` [N] with guidance, `step.key` u32 [N, 4] for stochastic samplers. State: `x` [N, S, S, 3].
  * Outputs: `noise` (to be copied into `x` before the first step), `x.next`, and as RGBA8 u32 [N, S, S] `picture` (of x.next) and `estimate` (of x0).
  */
 export function denoisingLoop(config: ModelConfig, shape: LoopShape, probe?: (g: GraphBuilder) => Probe): Graph {

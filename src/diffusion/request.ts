@@ -59,6 +59,11 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
   if (prompt.trim() === "" && neighbors.length === 0)
     throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty and there are no neighbours");
   const settings = samplingSettings(request.settings ?? {});
+  if (settings.variance === "learned_range")
+    throw new ReimagenError(
+      "argument",
+      "learned_range needs a model that predicts the variance too, and this one does not",
+    );
   const mode = modeFor(settings.guidance.mode, neighbors.length);
   const schedule = scheduleOf(config);
   const coefficients = stepCoefficients(schedule, config.prediction, settings);

@@ -93,7 +93,8 @@ export class GraphBuilder {
     if (existing) return existing;
     const stored = view ?? storedShape([shape[0]! * names.length, ...shape.slice(1)], layout);
     const inputs = layout === "plain" ? 0 : stored.at(-2)!;
-    const dtype = stored.length > 1 && inputs % 4 === 0 ? this.storageFor(stored.at(-1)!) : "f32";
+    const outputs = layout === "plain" ? stored.at(-1)! : shape[0]!;
+    const dtype = stored.length > 1 && inputs % 4 === 0 ? this.storageFor(outputs) : "f32";
     const value = this.#value({ shape: stored, dtype }, { kind: "weight", weight: { names, shape, layout } });
     this.#weights.set(key, value);
     return value;

@@ -16,8 +16,10 @@ function randomConv2d(random: Random): Case<Parameters<typeof conv2d.infer>[1]> 
   const attributes = {
     stride: random.pick([1, 1, 2, 3]),
     padding: random.int(0, 2),
+    ...(random.next() < 0.3 && { paddingEnd: random.int(0, 2) }),
+    ...(random.next() < 0.3 && { scale: random.pick([0.5, Math.SQRT1_2]) }),
     upsample: random.pick([1, 1, 2] as const),
-    activation: random.pick(["none", "silu", "gelu"] as const),
+    activation: random.pick(["none", "silu", "gelu", "gelu_erf", "quick_gelu"] as const),
     dtype: y!,
   };
   const [batch, height, width] = [random.int(1, 3), random.int(5, 10), random.int(5, 13)];
@@ -25,7 +27,7 @@ function randomConv2d(random: Random): Case<Parameters<typeof conv2d.infer>[1]> 
     { type: { shape: [batch, height, width, c], dtype: x! } },
     c2 ? { type: { shape: [batch, height, width, c2], dtype: z! } } : null,
     { type: { shape: [kernel, kernel, c + c2, o], dtype: w! } },
-    random.next() < 0.5 ? { type: { shape: [o], dtype: "f32" } } : null,
+    random.pick([null, ...[[o], [1, o], [batch, o]].map((shape) => ({ type: { shape, dtype: "f32" as const } }))]),
     null,
   ];
   const { shape } = conv2d.infer(

@@ -14,7 +14,7 @@ function randomLinear(random: Random): Case<Parameters<typeof linear.infer>[1]> 
       random.next() < 0.5 ? { type: { shape: [n], dtype: "f32" } } : null,
       random.next() < 0.5 ? { type: { shape: [...rows, n], dtype: nType } } : null,
     ],
-    attributes: { activation: random.pick(["none", "silu", "gelu"] as const), dtype: nType },
+    attributes: { activation: random.pick(["none", "silu", "gelu", "quick_gelu", "gelu_erf"] as const), dtype: nType },
   };
 }
 

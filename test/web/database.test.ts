@@ -26,7 +26,9 @@ it("pixels on white are Node's within 1/255, in every sheet, also where they are
       expect(entry.sheet).toBe(sheet);
       const values = onWhite(await database.picture(entry)).subarray((y * 64 + x) * 3, (y * 64 + x + 1) * 3);
       color.forEach((byte, channel) => {
-        expect(Math.abs(Math.round((values[channel]! + 1) * 127.5) - byte), `${sheet} ${id} (${x}, ${y})`).toBeLessThan(2);
+        expect(Math.abs(Math.round((values[channel]! + 1) * 127.5) - byte), `${sheet} ${id} (${x}, ${y})`).toBeLessThan(
+          2,
+        );
       });
     }
 });
