@@ -10,7 +10,8 @@ import { type TuneOptions, tuneStage } from "../graph/tune.ts";
 import type { Tuning } from "../graph/tuning.ts";
 import { openSafetensors } from "../io/safetensors.ts";
 import type { ByteSource } from "../io/source.ts";
-import { readTokenizer } from "../io/tokenizer.ts";
+import { parseJson } from "../io/tokenizer-json.ts";
+import { readWordPiece } from "../io/wordpiece.ts";
 import { type ModelConfig, readConfig } from "../models/config.ts";
 import { loadWeights } from "../models/weights.ts";
 import { endedEarly, type Generated, Generation } from "./generation.ts";
@@ -64,8 +65,7 @@ const KEPT_EXECUTORS = 4;
  * leaves nothing behind.
  */
 export async function createEngine(gpu: Gpu, files: ModelFiles, options: EngineOptions = {}): Promise<Engine> {
-  const config = readConfig(`${files.name}/config.json`, files.config);
-  const tokenizer = readTokenizer(`${files.name}/tokenizer.json`, files.tokenizer);
+  const { config, tokenizer } = readDefinition(files);
   if (tokenizer.vocabularySize > config.vocab)
     throw new ReimagenError(
       "config",
@@ -74,6 +74,19 @@ export async function createEngine(gpu: Gpu, files: ModelFiles, options: EngineO
   const definition = { config, tokenizer, storage: options.storage ?? "f32" };
   const weights = await load(gpu, files, definition, options);
   return new Engine(gpu, files, definition, weights, options.tuning);
+}
+
+/** What a checkpoint folder says of its model beside the weights. Throws `config`. */
+export function readDefinition({
+  name,
+  config,
+  tokenizer,
+}: Pick<ModelFiles, "name" | "config" | "tokenizer">): Pick<ModelDefinition, "config" | "tokenizer"> {
+  const file = `${name}/tokenizer.json`;
+  return {
+    config: readConfig(`${name}/config.json`, config),
+    tokenizer: readWordPiece(file, parseJson(file, tokenizer)),
+  };
 }
 
 async function load(

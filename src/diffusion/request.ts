@@ -3,7 +3,7 @@ import { ReimagenError } from "../errors.ts";
 import type { DeviceTraits } from "../gpu/gpu.ts";
 import { compileGraph, type Plan } from "../graph/compile.ts";
 import type { Tuning } from "../graph/tuning.ts";
-import type { Tokenizer } from "../io/tokenizer.ts";
+import type { Tokenizer } from "../io/tokens.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type GuidanceMode, guidanceSteps } from "./guidance.ts";
 import { type EncodedText, type GenerationInputs, textRows } from "./inputs.ts";

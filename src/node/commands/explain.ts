@@ -1,12 +1,11 @@
 // `reimagen explain`: every dispatch of a generation, without generating.
+import { readDefinition } from "../../diffusion/engine.ts";
 import { planOf } from "../../diffusion/request.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
 import { type Plan, persistentBytes } from "../../graph/compile.ts";
 import { explainSvg, explainTable, explain as listDispatches } from "../../graph/explain.ts";
 import { type Stage, stages } from "../../graph/graph.ts";
 import { loadTuning } from "../../graph/tuning.ts";
-import { readTokenizer } from "../../io/tokenizer.ts";
-import { readConfig } from "../../models/config.ts";
 import type { AdapterChoice } from "../dawn.ts";
 import { openModel } from "../model.ts";
 import { fileTuningStore } from "../tuning-store.ts";
@@ -49,8 +48,7 @@ export async function explain(options: ExplainOptions): Promise<void> {
 async function plannedOf(options: ExplainOptions): Promise<{ plan: Plan; adapter: string }> {
   const { storage } = options;
   const files = await openModel(options.model);
-  const config = readConfig(`${files.name}/config.json`, files.config);
-  const tokenizer = readTokenizer(`${files.name}/tokenizer.json`, files.tokenizer);
+  const { config, tokenizer } = readDefinition(files);
   return withGpu(options.adapter, async (gpu) => {
     const tuning = await loadTuning(fileTuningStore(options.tuning), gpu.info);
     const request = blankRequest(options, config.size);
