@@ -40,7 +40,7 @@ function fuseLoaders(graph: Graph): Graph {
 
 // Kernels that read packed halves take channels in fours, from each source.
 function canReadBoth(node: Node, { inputs: [x, x2] }: Node): boolean {
-  const halves = [...node.inputs, node.output].some((value) => value?.type.dtype === "f16");
+  const halves = [...node.inputs, node.output].some((value) => ["f16", "q8"].includes(value?.type.dtype ?? ""));
   return !halves || [x, x2].every((value) => value!.type.shape.at(-1)! % 4 === 0);
 }
 

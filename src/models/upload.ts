@@ -1,10 +1,11 @@
 // Puts a checkpoint's tensors onto the device a piece at a time, transposed there as the kernels want them.
+import q8 from "../../kernels/repack.q8.wgsl";
 import simple from "../../kernels/repack.simple.wgsl";
 import source from "../../kernels/repack.source.wgsl";
 import vec4 from "../../kernels/repack.vec4.wgsl";
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { Kernel } from "../gpu/kernel.ts";
+import { type Kernel, Q8_BLOCK } from "../gpu/kernel.ts";
 import type { Value, Weight } from "../graph/graph.ts";
 import { bytesOfType } from "../graph/plan.ts";
 import { float32ToFloat16 } from "../io/float16.ts";
@@ -71,6 +72,10 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
     const outputs = value.type.shape.at(-1)!;
     const inFours = [first, outputs, info.shape[0]!, inputs].every((extent) => extent % 4 === 0);
     const { pipeline, layout } = await gpu.compile(repackKernel(info, value, inFours));
+    const threads = (rows: number) => {
+      if (value.type.dtype === "q8") return (rows / 4) * Math.ceil((inputs * taps) / Q8_BLOCK);
+      return (rows * inputs * taps) / (inFours ? 16 : 1);
+    };
     let row = first;
     for await (const { words, count } of piecesOf(checkpoint, info, inputs * taps, inFours ? 4 : 1, signal)) {
       queue.writeBuffer(staging, 0, words);
@@ -84,7 +89,7 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
       const pass = encoder.beginComputePass();
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, gpu.device.createBindGroup({ layout, entries }));
-      pass.dispatchWorkgroups(...grid1d((count * inputs * taps) / (inFours ? 16 : 1), 64));
+      pass.dispatchWorkgroups(...grid1d(threads(count), 64));
       pass.end();
       queue.submit([encoder.finish()]);
       row += count;
@@ -128,13 +133,14 @@ function stored(
 const bytesOf = (info: TensorInfo) => (info.dtype === "F32" ? 4 : 2);
 
 function repackKernel({ dtype }: TensorInfo, { type }: Value, inFours: boolean): Kernel {
+  const variant = type.dtype === "q8" ? "q8" : inFours ? "vec4" : "simple";
   return {
-    name: inFours ? "repack.vec4" : "repack.simple",
-    code: source + (inFours ? vec4 : simple),
+    name: `repack.${variant}`,
+    code: source + { q8, vec4, simple }[variant],
     bindings: ["read", "write"],
     parameters,
     constants: { KIND: kinds[dtype as "F32"] },
-    storage: { y: storageOf(type) },
+    ...(variant === "vec4" && { storage: { y: storageOf(type) } }),
   };
 }
 

@@ -5,6 +5,8 @@ import register from "../../kernels/conv2d.register.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
 import subgroup from "../../kernels/conv2d.subgroup.wgsl";
 import tiled from "../../kernels/conv2d.tiled.wgsl";
+import plainWeights from "../../kernels/weights.plain.wgsl";
+import q8Weights from "../../kernels/weights.q8.wgsl";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
 import {
@@ -19,6 +21,7 @@ import {
   storageOf,
   type TensorType,
 } from "./op.ts";
+import { unfitForScalar } from "./operands.ts";
 
 /** Attributes of `conv2d`. */
 export interface Conv2dAttributes {
@@ -132,8 +135,7 @@ export const conv2d: Op<Conv2dAttributes> = {
     {
       name: "conv2d.simple",
       suits: "any",
-      unfit: (_, inputs, output) =>
-        [...inputs, output].some((type) => type?.dtype === "f16") ? "f16 storage" : undefined,
+      unfit: (_, inputs, output) => unfitForScalar(...inputs, output),
       launch: (inputs, output, attributes) => ({
         kernel: {
           name: "conv2d.simple",
@@ -212,7 +214,7 @@ function vec4Launch(
   return {
     kernel: {
       name,
-      code: activation + epilogue + code,
+      code: activation + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
       bindings,
       parameters: ["C4", "X2_C4", "O4", ...geometryNames],
       storage: {
