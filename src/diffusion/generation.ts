@@ -5,12 +5,13 @@ import type { BufferRange, Executor } from "../graph/executor.ts";
 import type { Stage } from "../graph/graph.ts";
 import type { Picture } from "../io/picture.ts";
 import type { ModelConfig } from "../models/config.ts";
-import { type GenerationInputs, stepRows, writeRequest } from "./inputs.ts";
+import { type GenerationInputs, stepRow, writeRequest } from "./inputs.ts";
 import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
 import type { Decision } from "./request.ts";
 import type { SamplingSettings } from "./settings.ts";
 import { Slicer } from "./slicer.ts";
 import { type Snapshot, Snapshots } from "./snapshots.ts";
+import { StepRows } from "./step-rows.ts";
 import { copyToTexture, type PictureFormat } from "./textures.ts";
 
 /** Finished pictures. */
@@ -79,7 +80,7 @@ export class Generation implements AsyncIterable<Progress> {
   readonly #signal: AbortSignal | undefined;
   #executor: Executor;
   #device: GPUDevice;
-  #rows: GPUBuffer;
+  #rows: StepRows;
   #slicer: Slicer;
   /** Where the next dispatch is, among the request's and then the step's. */
   #cursor = 0;
@@ -145,8 +146,8 @@ export class Generation implements AsyncIterable<Progress> {
   }
 
   /**
-   * Encodes up to one step into the caller's encoder, which is to be submitted in the same task; true when this completes a step. The
-   * first call encodes texts and neighbours too. Throws `argument` when all steps are done, `aborted`, `device-lost`.
+   * Encodes up to one step into the caller's encoder, which is to be submitted in the same task and may hold up to 256 steps; true when this
+   * completes a step. The first call encodes texts and neighbours too. Throws `argument` when all steps are done, `aborted`, `device-lost`.
    */
   encode(encoder: GPUCommandEncoder, { budget }: EncodeOptions = {}): boolean {
     this.#check();
@@ -166,7 +167,7 @@ export class Generation implements AsyncIterable<Progress> {
     }
     if (ends) {
       const first = Math.max(from - requests, 0);
-      if (first === 0) executor.takeStepRow(encoder, this.#rows, this.#step * executor.stepRowBytes);
+      if (first === 0) this.#rows.encode(encoder, this.#step);
       const timestamps = begins ? timing?.timestamps?.end : timing?.timestamps?.both;
       executor.encode("step", encoder, { from: first, to: to - requests, ...(timestamps && { timestamps }) });
     }
@@ -275,7 +276,7 @@ export class Generation implements AsyncIterable<Progress> {
     const request = await measure(this.#executor, "request");
     const encoder = this.#device.createCommandEncoder({ label: "first state" });
     this.#encodeFirstState(encoder);
-    this.#executor.takeStepRow(encoder, this.#rows, 0);
+    this.#rows.encode(encoder, 0);
     this.#device.queue.submit([encoder.finish()]);
     return { request, step: await measure(this.#executor, "step") };
   }
@@ -293,7 +294,7 @@ export class Generation implements AsyncIterable<Progress> {
   #end(why: "disposed" | "engine"): void {
     if (this.#ended) return;
     this.#ended = why;
-    this.#host.gpu.release(this.#rows);
+    this.#rows.dispose();
     this.#snapshots?.dispose();
     this.#slicer.dispose();
     this.#host.giveBack(this.#executor, this);
@@ -381,12 +382,10 @@ export class Generation implements AsyncIterable<Progress> {
     return ["x", "x0.previous"].filter((name) => this.#executor.has(name)).map((name) => this.#executor.range(name));
   }
 
-  #writeInputs(): GPUBuffer {
+  #writeInputs(): StepRows {
     const { gpu, config } = this.#host;
-    writeRequest(this.#executor, config, this.#inputs);
-    const rows = stepRows(this.#executor, config, this.#inputs);
-    const buffer = gpu.allocate("rows of all steps", rows.length, GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
-    this.#device.queue.writeBuffer(buffer, 0, rows);
+    const executor = this.#executor;
+    writeRequest(executor, config, this.#inputs);
     // What an earlier generation left must not be shown, nor, as it may be NaN, even be multiplied by zero.
     const encoder = this.#device.createCommandEncoder({ label: "clear" });
     for (const name of ["picture", "estimate", ...(this.#executor.has("x0.previous") ? ["x0.previous"] : [])]) {
@@ -394,7 +393,7 @@ export class Generation implements AsyncIterable<Progress> {
       encoder.clearBuffer(buffer, offset, size);
     }
     this.#device.queue.submit([encoder.finish()]);
-    return buffer;
+    return new StepRows(gpu, executor, this.steps, (step) => stepRow(executor, config, this.#inputs, step));
   }
 
   #encodeFirstState(encoder: GPUCommandEncoder): void {

@@ -50,14 +50,9 @@ export function writeRequest(executor: Executor, config: ModelConfig, inputs: Ge
   for (const [name, table] of neighborTables(config, shown)) executor.write(name, table);
 }
 
-/** The rows of all steps, one after the other, as `takeStepRow` takes them. */
-export function stepRows(executor: Executor, config: ModelConfig, inputs: GenerationInputs): Uint8Array<ArrayBuffer> {
-  const bytes = executor.stepRowBytes;
-  const all = new Uint8Array(bytes * inputs.coefficients.length);
-  inputs.coefficients.forEach((_, step) => {
-    all.set(executor.stepRow(stepValues(executor, config, inputs, step)), step * bytes);
-  });
-  return all;
+/** The row of a step, as `takeStepRow` takes it. */
+export function stepRow(executor: Executor, config: ModelConfig, inputs: GenerationInputs, step: number): Uint8Array {
+  return executor.stepRow(stepValues(executor, config, inputs, step));
 }
 
 function stepValues(

@@ -84,6 +84,19 @@ describe("a generation in an app's own encoder", () => {
     expect((await generation.finish()).pictures[0]!.pixels).toEqual(await drawn());
   });
 
+  it("of very many steps needs memory for a few hundred of them, and takes each from its place", async () => {
+    const long = { ...request, settings: { steps: 600, seed: 11 } };
+    const before = gpu.allocatedBytes;
+    const generation = await engine.start(long);
+    for await (const { step } of generation) if (step === 300) break;
+    const most = gpu.allocatedBytes;
+    const pictures = (await generation.finish()).pictures;
+    expect(most - before).toBeLessThan(4e6);
+    const framed = await engine.start(long);
+    await runFrames(framed);
+    expect((await framed.finish()).pictures).toEqual(pictures);
+  });
+
   it("is the same when a budget cuts its steps into many frames, and other work goes on between them", async () => {
     const generation = await engine.start(request);
     const other = await engine.start({ ...request, prompt: "something else", neighbors: neighbors(1) });

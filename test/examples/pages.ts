@@ -60,6 +60,16 @@ export function difference(a: readonly number[], b: readonly number[]): number {
   return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]!), 0) / a.length;
 }
 
+/** How far from gray a look is: mean distance of each pixel's strongest and weakest channel, 0 to 255. */
+export function colorfulness(pixels: readonly number[]): number {
+  let sum = 0;
+  for (let i = 0; i < pixels.length; i += 4) {
+    const channels = pixels.slice(i, i + 3);
+    sum += Math.max(...channels) - Math.min(...channels);
+  }
+  return sum / (pixels.length / 4);
+}
+
 /** What axe-core finds against the page as it stands: each rule with the elements that break it. */
 export async function axeViolations(page: Page): Promise<string[]> {
   await page.addScriptTag({ path: file("../../node_modules/axe-core/axe.min.js") });

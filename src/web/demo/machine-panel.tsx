@@ -47,6 +47,10 @@ export function MachinePanel() {
         )}
       </p>
       <p class="soft small">
+        The same engine inside apps: <a href="examples/gallery/">a gallery to walk in</a>,{" "}
+        <a href="examples/three/">a three.js scene</a>, <a href="examples/sprites/">a sprite maker</a>.
+      </p>
+      <p class="soft small">
         The pictures in the database are under their own licences:{" "}
         <a href="weights/emoji-db/LICENSES.md">who drew them</a>.
       </p>

@@ -19,7 +19,7 @@ export const steps = Number(new URLSearchParams(location.search).get("steps") ??
 export async function requestDevice(): Promise<GPUDevice> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw new ReimagenError("no-adapter", "this browser offers no WebGPU adapter");
-  const requiredFeatures = (usefulFeatures as readonly GPUFeatureName[]).filter((name) => adapter.features.has(name));
+  const requiredFeatures = usefulFeatures.filter((name) => adapter.features.has(name));
   return adapter.requestDevice({ requiredFeatures });
 }
 
