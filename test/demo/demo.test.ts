@@ -108,7 +108,8 @@ it("draws a row from the neighbours to the words, takes over an eta of it, and m
   await until(page, "state.sweep?.cell === 4 && state.activity === 'none'");
   const row = await canvasOf(page, "sweep");
   const cells = [0, 1, 2, 3, 4].map((cell) => partOf(row, 5 * 68 - 4, cell * 68));
-  expect(new Set(cells).size).toBe(5);
+  // Of two steps none, one or both follow the words: eta 0 and 0.25 draw alike, and so do 0.5 and 0.75.
+  expect(cells.map((cell) => cells.indexOf(cell))).toEqual([0, 0, 2, 2, 4]);
   await page.getByRole("button", { name: "eta 0.75" }).click();
   expect(await page.locator("#eta").inputValue()).toBe("0.75");
   await page.locator("#eta").fill("0.5");
