@@ -28,7 +28,7 @@ class Recipe:
     invented: float = 0.2  # the thing has a name that means nothing, so that only the neighbours tell
     recolored: float = 0.6  # of those, so many with all hues turned
     wrong: float = 0.05  # a neighbour shows something else
-    same_family: float = 0.35  # a neighbour of the same family of styles comes this much rarer
+    same_family: float = 1.6  # weight of a neighbour of the same family of styles; those of other families weigh 1
     drop_neighbours: float = 0.1
     drop_text: float = 0.1
     counts: tuple = (0.5, 0.35, 0.15)  # batches with 1, 2, 3 neighbours
@@ -101,8 +101,8 @@ class Scenes:
         low = 0.12 if kind in FLOORS else 0.0
         lot = rng.random()
         if lot < recipe.second:
-            other_name = rng.choice(self.names)
-            other = rng.choice(self.art.of_entity[other_name])
+            other = self.anything_but(rng, drawing)
+            other_name = self.art.entities[other]
             y = uniform(-0.1, 0.2) + low
             slots = [Slot(drawing, uniform(0.38, 0.45), -0.47, y), Slot(other, uniform(0.38, 0.45), 0.47, y)]
             return slots, dict(second=other_name), other
@@ -130,15 +130,15 @@ class Scenes:
         return [Slot(drawing, uniform(0.54, 0.7), x, uniform(-0.08, 0.1) + low, mirrored)], {}, None
 
     def choose_neighbours(self, rng, drawing, other, called, k):
-        """k times (drawing, caption, seen); where the second thing is `other`, sometimes one neighbour shows that."""
+        """k times (drawing, caption, seen), none of them drawn; where the second thing is `other`, sometimes one shows that."""
         recipe, art = self.recipe, self.art
         chosen = [(index, called) for index in self.rank(rng, drawing)[:k]]
         if other is not None and k > 1 and len(chosen) > 1 and rng.random() < 0.5:
             for index in self.rank(rng, other)[:1]:
                 chosen[-1] = (index, art.entities[index])
         if chosen and rng.random() < recipe.wrong:
-            wrong = self.neighbours.wrong[drawing]
-            index = rng.choice(wrong) if wrong and rng.random() < 0.5 else self.anything_but(rng, drawing)
+            wrong = [index for index in self.neighbours.wrong[drawing] if index != other]
+            index = rng.choice(wrong) if wrong and rng.random() < 0.5 else self.anything_but(rng, drawing, other)
             chosen[rng.randrange(len(chosen))] = (index, art.entities[index])
         rng.shuffle(chosen)
         seen = [(index, neighbour_caption(name, rng), True) for index, name in chosen]
@@ -146,7 +146,7 @@ class Scenes:
         return seen + [(drawing, "", False)] * (k - len(seen))
 
     def rank(self, rng, drawing):
-        """Matches in a random order in which those of the drawing's own family of styles come late."""
+        """Matches in a random order, weighted by family of styles."""
         family = self.art.families[drawing]
 
         def weight(index):
@@ -154,9 +154,12 @@ class Scenes:
 
         return sorted(self.neighbours.matches[drawing], key=lambda index: -rng.random() ** (1 / weight(index)))
 
-    def anything_but(self, rng, drawing):
-        names = [name for name in (rng.choice(self.names), rng.choice(self.names)) if name != self.art.entities[drawing]]
-        return rng.choice(self.art.of_entity[names[0]]) if names else self.anything_but(rng, drawing)
+    def anything_but(self, rng, *drawings):
+        """A drawing of another entity than these."""
+        shown = {self.art.entities[drawing] for drawing in drawings if drawing is not None}
+        while (name := rng.choice(self.names)) in shown:
+            pass
+        return rng.choice(self.art.of_entity[name])
 
     def render(self, samples, noise):
         """Samples as tensors; `noise`: a torch Generator."""
@@ -170,12 +173,13 @@ class Scenes:
                 break
             slots = [samples[i]["slots"][n] for i in rows]
             floors = torch.tensor([samples[i]["kind"] in FLOORS for i in rows])
-            # Only the first thing was renamed: the second keeps its hues.
+            # Only the first thing was renamed: the second keeps its hues, and so do neighbours that show something else.
             own = turns[rows] * torch.tensor([slot.drawing == samples[i]["slots"][0].drawing for i, slot in zip(rows, slots)])
             x[rows] = self.draw(x[rows], slots, own, mirror[rows], floors)
-        near = [index for sample in samples for index, _, _ in sample["neighbours"]]
-        pictures = on_white(self.art.pixels[near])
-        pictures = turn_hues(pictures, turns.repeat_interleave(k))
+        near = [(sample["slots"][0].drawing, index) for sample in samples for index, _, _ in sample["neighbours"]]
+        own = torch.tensor([self.art.entities[drawing] == self.art.entities[index] for drawing, index in near])
+        pictures = on_white(self.art.pixels[[index for _, index in near]])
+        pictures = turn_hues(pictures, turns.repeat_interleave(k) * own)
         flipped = mirror.repeat_interleave(k)[:, None, None, None]
         pictures = jitter(torch.where(flipped, pictures.flip(3), pictures), noise)
         length = self.text_length
