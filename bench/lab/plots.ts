@@ -1,0 +1,179 @@
+// Charts as plain SVG text: lines and marks over linear or logarithmic axes, readable on light and on dark pages.
+
+/** One axis. */
+export interface Axis {
+  /** What it counts, with its unit. */
+  readonly label: string;
+  /** Linear axes begin at 0. */
+  readonly scale: "linear" | "log";
+}
+
+/** A line through points; its name stands in the legend. */
+export interface Line {
+  readonly name: string;
+  readonly points: readonly (readonly [x: number, y: number])[];
+  readonly dashed?: boolean;
+  /** Dots at the points, for lines through measurements. */
+  readonly dots?: boolean;
+}
+
+/** A single dot; those of one group share a colour and a place in the legend. */
+export interface Mark {
+  readonly group: string;
+  readonly x: number;
+  readonly y: number;
+  readonly hollow?: boolean;
+  /** Shown where the pointer rests. */
+  readonly title: string;
+}
+
+/** What to draw. */
+export interface Chart {
+  readonly title: string;
+  readonly x: Axis;
+  readonly y: Axis;
+  readonly lines: readonly Line[];
+  readonly marks?: readonly Mark[];
+}
+
+/** Pixels. */
+const size = { width: 900, height: 540 };
+const frame = { left: 78, top: 46, right: 640, bottom: 478 };
+const legend = { x: 660, y: 58, row: 20 };
+
+// After Okabe & Ito (2008), told apart with any colour vision; the two that vanish on white or black are left out.
+const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c6bb1", "#a6761d"];
+
+/** The chart as an SVG document. Throws `RangeError` where there is nothing to draw, or a logarithmic axis meets a value that is not above 0. */
+export function chart({ title, x, y, lines, marks = [] }: Chart): string {
+  const points = [...lines.flatMap((line) => line.points), ...marks.map((mark) => [mark.x, mark.y] as const)];
+  if (points.length === 0) throw new RangeError("a chart needs at least one point");
+  const across = scaleOf(
+    x,
+    points.map(([value]) => value),
+    [frame.left, frame.right],
+  );
+  const up = scaleOf(
+    y,
+    points.map(([, value]) => value),
+    [frame.bottom, frame.top],
+  );
+  const groups = [...new Set(marks.map(({ group }) => group))];
+  const colour = (i: number) => colours[i % colours.length]!;
+  const drawnLines = lines.map((line, i) => drawLine(line, colour(i), across.place, up.place, groups.length > 0));
+  const drawnMarks = marks.map((mark) => drawMark(mark, colour(groups.indexOf(mark.group)), across.place, up.place));
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" viewBox="0 0 ${size.width} ${size.height}" font-family="system-ui, sans-serif" font-size="12">
+<style>
+.paper { fill: #fff } .ink { fill: #1b1f24 } .faint { fill: #57606a } .grid { stroke: #d8dee4 } .axis { stroke: #57606a; fill: none } .roof { stroke: #24292f }
+@media (prefers-color-scheme: dark) {
+.paper { fill: #0d1117 } .ink { fill: #e6edf3 } .faint { fill: #9198a1 } .grid { stroke: #2b313a } .axis { stroke: #9198a1 } .roof { stroke: #e6edf3 }
+}
+</style>
+<rect class="paper" width="100%" height="100%"/>
+<text class="ink" x="${frame.left}" y="26" font-size="15" font-weight="600">${escapeXml(title)}</text>
+${across.ticks.map(({ at, text }) => `<line class="grid" x1="${at}" y1="${frame.top}" x2="${at}" y2="${frame.bottom}"/><text class="faint" x="${at}" y="${frame.bottom + 18}" text-anchor="middle">${text}</text>`).join("\n")}
+${up.ticks.map(({ at, text }) => `<line class="grid" x1="${frame.left}" y1="${at}" x2="${frame.right}" y2="${at}"/><text class="faint" x="${frame.left - 8}" y="${round(at + 4)}" text-anchor="end">${text}</text>`).join("\n")}
+<path class="axis" d="M${frame.left} ${frame.top}V${frame.bottom}H${frame.right}"/>
+<text class="ink" x="${(frame.left + frame.right) / 2}" y="${frame.bottom + 42}" text-anchor="middle">${escapeXml(x.label)}</text>
+<text class="ink" transform="translate(20 ${(frame.top + frame.bottom) / 2}) rotate(-90)" text-anchor="middle">${escapeXml(y.label)}</text>
+${drawnLines.join("\n")}
+${drawnMarks.join("\n")}
+${drawLegend(lines, groups, colour).join("\n")}
+</svg>
+`;
+}
+
+interface Scale {
+  readonly place: (value: number) => number;
+  readonly ticks: readonly { readonly at: number; readonly text: string }[];
+}
+
+function scaleOf({ scale, label }: Axis, values: readonly number[], [start, end]: readonly [number, number]): Scale {
+  const most = Math.max(...values);
+  const least = Math.min(...values);
+  if (scale === "linear") {
+    const step = niceStep(most / 6 || 1);
+    const top = Math.max(step, Math.ceil(most / step) * step);
+    const place = (value: number) => round(start + (value / top) * (end - start));
+    const count = Math.round(top / step);
+    return {
+      place,
+      ticks: Array.from({ length: count + 1 }, (_, i) => ({ at: place(i * step), text: tickText(i * step) })),
+    };
+  }
+  if (!(least > 0)) throw new RangeError(`the logarithmic axis "${label}" has a value of ${least}`);
+  // A little air, so that no mark lies on the frame.
+  const from = Math.log10(least) - 0.08;
+  const to = Math.log10(most) + 0.08;
+  const place = (value: number) => round(start + ((Math.log10(value) - from) / (to - from)) * (end - start));
+  const decades = to - from;
+  const factors = decades > 4 ? [1] : decades > 1.6 ? [1, 3] : [1, 2, 5];
+  const ticks: number[] = [];
+  for (let exponent = Math.floor(from); exponent <= Math.ceil(to); exponent++)
+    for (const factor of factors) {
+      const value = factor * 10 ** exponent;
+      if (Math.log10(value) >= from && Math.log10(value) <= to) ticks.push(value);
+    }
+  return { place, ticks: ticks.map((value) => ({ at: place(value), text: tickText(value) })) };
+}
+
+/** 1, 2 or 5 times a power of ten, at least `rough`. */
+function niceStep(rough: number): number {
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return power * [1, 2, 5, 10].find((factor) => factor * power >= rough)!;
+}
+
+function tickText(value: number): string {
+  if (value >= 1e6 || (value > 0 && value < 1e-3)) return value.toExponential(0).replace("e+", "e");
+  return String(Number(value.toPrecision(6)));
+}
+
+type Place = (value: number) => number;
+
+/** With marks, lines are what the marks are held against, in ink; without, each has its colour. */
+function drawLine(
+  { points, dashed, dots, name }: Line,
+  colour: string,
+  across: Place,
+  up: Place,
+  background: boolean,
+): string {
+  const path = points.map(([x, y], i) => `${i ? "L" : "M"}${across(x)} ${up(y)}`).join("");
+  const stroke = background ? 'class="roof"' : `stroke="${colour}"`;
+  const line = `<path d="${path}" fill="none" ${stroke} stroke-width="${background ? 1.5 : 2}"${dashed ? ' stroke-dasharray="6 4"' : ""}/>`;
+  if (!dots) return line;
+  const circles = points.map(
+    ([x, y]) =>
+      `<circle cx="${across(x)}" cy="${up(y)}" r="3.5" fill="${colour}"><title>${escapeXml(`${name}: ${tickText(x)}, ${tickText(Number(y.toPrecision(4)))}`)}</title></circle>`,
+  );
+  return line + circles.join("");
+}
+
+function drawMark({ x, y, hollow, title }: Mark, colour: string, across: Place, up: Place): string {
+  const paint = hollow
+    ? `fill="none" stroke="${colour}" stroke-width="1.3" r="3.2"`
+    : `fill="${colour}" fill-opacity="0.85" r="4.2"`;
+  return `<circle cx="${across(x)}" cy="${up(y)}" ${paint}><title>${escapeXml(title)}</title></circle>`;
+}
+
+function drawLegend(lines: readonly Line[], groups: readonly string[], colour: (i: number) => string): string[] {
+  const text = (row: number, name: string) =>
+    `<text class="ink" x="${legend.x + 30}" y="${legend.y + row * legend.row + 4}">${escapeXml(name)}</text>`;
+  const middle = (row: number) => legend.y + row * legend.row;
+  return [
+    ...groups.map(
+      (name, i) => `<circle cx="${legend.x + 12}" cy="${middle(i)}" r="4.2" fill="${colour(i)}"/>${text(i, name)}`,
+    ),
+    ...lines.map(({ name, dashed }, i) => {
+      const row = groups.length + i + Number(groups.length > 0) * 0.5;
+      const stroke = groups.length ? 'class="roof"' : `stroke="${colour(i)}"`;
+      return `<path d="M${legend.x} ${middle(row)}h24" fill="none" ${stroke} stroke-width="2"${dashed ? ' stroke-dasharray="6 4"' : ""}/>${text(row, name)}`;
+    }),
+  ];
+}
+
+const round = (value: number) => Math.round(value * 10) / 10;
+
+function escapeXml(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+}
