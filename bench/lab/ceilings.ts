@@ -48,7 +48,7 @@ export interface Ceilings {
 }
 
 /** Chains of vec4 a thread: more hide latency, until the registers run out. */
-const chainCounts = [2, 4, 8];
+const chainCounts = [2, 3, 4, 8];
 
 /** Measures all ceilings. */
 export async function measureCeilings(gpu: Gpu, sampling: Sampling, say: (line: string) => void): Promise<Ceilings> {
@@ -195,7 +195,7 @@ export function matrixKernel({ M, N, K, componentType, resultComponentType }: Ma
     bindings: ["write"],
     enable: ["f16", "subgroups", "chromium_experimental_subgroup_matrix"],
     parameters: ["ROUNDS"],
-    constants: { M, N, K, LANES: lanes, THREADS: 4 * lanes },
+    constants: { M, N, K, LANES: lanes },
   };
 }
 
@@ -207,10 +207,10 @@ async function matrixPeaks(gpu: Gpu, clock: Clock, sampling: Sampling): Promise<
   for (const { M, N, K, componentType, resultComponentType } of shapes) {
     // Integers are of no use to the model.
     if (!componentType.startsWith("f")) continue;
-    const groups = 2048;
+    const groups = 8192;
     const kernel = matrixKernel({ M, N, K, componentType, resultComponentType }, lanes);
-    const results = groups * 4 * 4 * M * N;
-    const work = await loop(gpu, kernel, groups, results, [], groups * 4 * 4 * 2 * M * N * K);
+    const results = groups * 4 * M * N;
+    const work = await loop(gpu, kernel, groups, results, [], groups * 4 * 2 * M * N * K);
     const rate = await rateOf(gpu, clock, work, sampling);
     peaks.push({ rate, how: `${M}x${N}x${K} ${componentType} -> ${resultComponentType}` });
     work.dispose();

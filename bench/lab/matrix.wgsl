@@ -1,13 +1,14 @@
 // Peak rate of subgroup matrices: four accumulators a subgroup, from two left and two right operands that stay in registers.
-// y [subgroups, 4 M N]. Uniform: ROUNDS. Prelude: M, N, K, LANES (a subgroup), THREADS; aliases Operand and Sum.
+// One subgroup a workgroup, as the place of a store must be uniform.
+// y [subgroups, 4 M N]. Uniform: ROUNDS. Prelude: M, N, K, LANES (a subgroup); aliases Operand and Sum.
 
 var<workgroup> operands: array<Operand, 2u * (M + N) * K>;
 @group(0) @binding(0) var<storage, read_write> y: array<Sum>;
 
-@compute @workgroup_size(THREADS)
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) index: u32) {
   // Small, and not all alike.
-  for (var i = index; i < 2u * (M + N) * K; i += THREADS) { operands[i] = Operand(f32(i % 13u) * 0.01 - 0.06); }
+  for (var i = index; i < 2u * (M + N) * K; i += LANES) { operands[i] = Operand(f32(i % 13u) * 0.01 - 0.06); }
   workgroupBarrier();
   let left0 = subgroupMatrixLoad<subgroup_matrix_left<Operand, K, M>>(&operands, 0u, false, K);
   let left1 = subgroupMatrixLoad<subgroup_matrix_left<Operand, K, M>>(&operands, M * K, false, K);
@@ -23,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
     s10 = subgroupMatrixMultiplyAccumulate(left1, right0, s10);
     s11 = subgroupMatrixMultiplyAccumulate(left1, right1, s11);
   }
-  let at = (group.x * (THREADS / LANES) + index / LANES) * 4u * M * N;
+  let at = group.x * 4u * M * N;
   subgroupMatrixStore(&y, at, s00, false, N);
   subgroupMatrixStore(&y, at + M * N, s01, false, N);
   subgroupMatrixStore(&y, at + 2u * M * N, s10, false, N);
