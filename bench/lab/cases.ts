@@ -3,10 +3,11 @@
 import { textRows } from "../../src/diffusion/inputs.ts";
 import { denoisingLoop, type LoopShape } from "../../src/diffusion/loop.ts";
 import { fuse } from "../../src/graph/fuse.ts";
-import type { Graph, Node, Value } from "../../src/graph/graph.ts";
+import { type Graph, GraphBuilder, type Node, type Value } from "../../src/graph/graph.ts";
 import { hoist } from "../../src/graph/hoist.ts";
 import { prune } from "../../src/graph/prune.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
+import { cast } from "../../src/ops/cast.ts";
 import { sizeOf, type TensorType } from "../../src/ops/op.ts";
 import { type Stored, storedIntegers, storedNormals } from "./dispatch.ts";
 
@@ -50,7 +51,16 @@ export function modelCases(config: ModelConfig, storage: "f32" | "f16"): OpCase[
   });
   const met = new Set([...cases.values()].map(({ node }) => node.op.name));
   for (const graph of graphs) for (const node of unmet(graph, met)) add(node, false);
+  add(castNode(config, storage), false);
   return [...cases.values()];
+}
+
+/** Only models whose channels do not come in fours change storage on the way; here the finest feature map does. */
+function castNode({ size, patch, channels }: ModelConfig, storage: "f32" | "f16"): Node {
+  const g = new GraphBuilder(storage);
+  const x = g.input("x", [2, size / patch, size / patch, channels[0]!], "step", storage);
+  g.apply(cast, [x], { dtype: storage === "f16" ? "f32" : "f16" });
+  return g.finish().nodes[0]!;
 }
 
 const unmet = (graph: Graph, met: ReadonlySet<string>) => graph.nodes.filter(({ op }) => !met.has(op.name));

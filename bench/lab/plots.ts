@@ -8,13 +8,14 @@ export interface Axis {
   readonly scale: "linear" | "log";
 }
 
-/** A line through points; its name stands in the legend. */
+/** A line through points. */
 export interface Line {
+  /** In the legend; of references above their right end. */
   readonly name: string;
   readonly points: readonly (readonly [x: number, y: number])[];
   readonly dashed?: boolean;
-  /** Dots at the points, for lines through measurements. */
-  readonly dots?: boolean;
+  /** What the others are held against: thin, in the colour of text, without dots. */
+  readonly reference?: boolean;
 }
 
 /** A single dot; those of one group share a colour and a place in the legend. */
@@ -60,13 +61,16 @@ export function chart({ title, x, y, lines, marks = [] }: Chart): string {
   );
   const groups = [...new Set(marks.map(({ group }) => group))];
   const colour = (i: number) => colours[i % colours.length]!;
-  const drawnLines = lines.map((line, i) => drawLine(line, colour(i), across.place, up.place, groups.length > 0));
+  const own = lines.filter(({ reference }) => !reference);
+  const drawnLines = lines.map((line) =>
+    drawLine(line, colour(groups.length + own.indexOf(line)), across.place, up.place),
+  );
   const drawnMarks = marks.map((mark) => drawMark(mark, colour(groups.indexOf(mark.group)), across.place, up.place));
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${size.width}" height="${size.height}" viewBox="0 0 ${size.width} ${size.height}" font-family="system-ui, sans-serif" font-size="12">
 <style>
-.paper { fill: #fff } .ink { fill: #1b1f24 } .faint { fill: #57606a } .grid { stroke: #d8dee4 } .axis { stroke: #57606a; fill: none } .roof { stroke: #24292f }
+.paper { fill: #fff } .ink { fill: #1b1f24 } .faint { fill: #57606a } .grid { stroke: #d8dee4 } .axis { stroke: #57606a; fill: none } .reference { stroke: #24292f }
 @media (prefers-color-scheme: dark) {
-.paper { fill: #0d1117 } .ink { fill: #e6edf3 } .faint { fill: #9198a1 } .grid { stroke: #2b313a } .axis { stroke: #9198a1 } .roof { stroke: #e6edf3 }
+.paper { fill: #0d1117 } .ink { fill: #e6edf3 } .faint { fill: #9198a1 } .grid { stroke: #2b313a } .axis { stroke: #9198a1 } .reference { stroke: #e6edf3 }
 }
 </style>
 <rect class="paper" width="100%" height="100%"/>
@@ -130,23 +134,21 @@ function tickText(value: number): string {
 
 type Place = (value: number) => number;
 
-/** With marks, lines are what the marks are held against, in ink; without, each has its colour. */
-function drawLine(
-  { points, dashed, dots, name }: Line,
-  colour: string,
-  across: Place,
-  up: Place,
-  background: boolean,
-): string {
+function drawLine({ points, dashed, reference, name }: Line, colour: string, across: Place, up: Place): string {
   const path = points.map(([x, y], i) => `${i ? "L" : "M"}${across(x)} ${up(y)}`).join("");
-  const stroke = background ? 'class="roof"' : `stroke="${colour}"`;
-  const line = `<path d="${path}" fill="none" ${stroke} stroke-width="${background ? 1.5 : 2}"${dashed ? ' stroke-dasharray="6 4"' : ""}/>`;
-  if (!dots) return line;
-  const circles = points.map(
-    ([x, y]) =>
-      `<circle cx="${across(x)}" cy="${up(y)}" r="3.5" fill="${colour}"><title>${escapeXml(`${name}: ${tickText(x)}, ${tickText(Number(y.toPrecision(4)))}`)}</title></circle>`,
-  );
-  return line + circles.join("");
+  const dashes = dashed ? ' stroke-dasharray="6 4"' : "";
+  if (reference) {
+    const [x, y] = points.at(-1)!;
+    // A line that rises to its end has its name beside that end, a level one above it.
+    const [dx, dy] = points[0]![1] === y ? [0, -6] : [-10, 4];
+    const label = `<text class="faint" x="${round(across(x) + dx)}" y="${round(up(y) + dy)}" text-anchor="end" font-size="11">${escapeXml(name)}</text>`;
+    return `<path class="reference" d="${path}" fill="none" stroke-width="1.5"${dashes}/>${label}`;
+  }
+  const dots = points.map(([x, y]) => {
+    const title = escapeXml(`${name}: ${tickText(x)}, ${tickText(Number(y.toPrecision(4)))}`);
+    return `<circle cx="${across(x)}" cy="${up(y)}" r="3.5" fill="${colour}"><title>${title}</title></circle>`;
+  });
+  return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dashes}/>${dots.join("")}`;
 }
 
 function drawMark({ x, y, hollow, title }: Mark, colour: string, across: Place, up: Place): string {
@@ -157,19 +159,15 @@ function drawMark({ x, y, hollow, title }: Mark, colour: string, across: Place, 
 }
 
 function drawLegend(lines: readonly Line[], groups: readonly string[], colour: (i: number) => string): string[] {
-  const text = (row: number, name: string) =>
-    `<text class="ink" x="${legend.x + 30}" y="${legend.y + row * legend.row + 4}">${escapeXml(name)}</text>`;
   const middle = (row: number) => legend.y + row * legend.row;
-  return [
-    ...groups.map(
-      (name, i) => `<circle cx="${legend.x + 12}" cy="${middle(i)}" r="4.2" fill="${colour(i)}"/>${text(i, name)}`,
-    ),
-    ...lines.map(({ name, dashed }, i) => {
-      const row = groups.length + i + Number(groups.length > 0) * 0.5;
-      const stroke = groups.length ? 'class="roof"' : `stroke="${colour(i)}"`;
-      return `<path d="M${legend.x} ${middle(row)}h24" fill="none" ${stroke} stroke-width="2"${dashed ? ' stroke-dasharray="6 4"' : ""}/>${text(row, name)}`;
-    }),
-  ];
+  const text = (row: number, name: string) =>
+    `<text class="ink" x="${legend.x + 30}" y="${middle(row) + 4}">${escapeXml(name)}</text>`;
+  const dot = (name: string, i: number) =>
+    `<circle cx="${legend.x + 12}" cy="${middle(i)}" r="4.2" fill="${colour(i)}"/>${text(i, name)}`;
+  const dash = (name: string, i: number) =>
+    `<path d="M${legend.x} ${middle(i)}h24" fill="none" stroke="${colour(i)}" stroke-width="2"/>${text(i, name)}`;
+  const own = lines.filter(({ reference }) => !reference);
+  return [...groups.map(dot), ...own.map(({ name }, i) => dash(name, groups.length + i))];
 }
 
 const round = (value: number) => Math.round(value * 10) / 10;

@@ -35,10 +35,23 @@ export function roofline(ceilings: Ceilings, points: readonly RooflinePoint[]): 
         [Math.max(from, peak / cached), peak],
         [to, peak],
       ] as const,
+      reference: true,
     })),
-    { name: `copy in caches, ${cached.toFixed(0)} GB/s`, points: slope(cached, from, highest), dashed: true },
+    {
+      name: `copy in caches, ${cached.toPrecision(3)} GB/s`,
+      points: slope(cached, from, highest),
+      dashed: true,
+      reference: true,
+    },
     ...(cached > memory * 1.05
-      ? [{ name: `copy from memory, ${memory.toFixed(0)} GB/s`, points: slope(memory, from, highest), dashed: true }]
+      ? [
+          {
+            name: `copy from memory, ${memory.toPrecision(3)} GB/s`,
+            points: slope(memory, from, highest),
+            dashed: true,
+            reference: true,
+          },
+        ]
       : []),
   ];
   const marks: Mark[] = points.map(({ group, label, intensity, rate, chosen }) => ({

@@ -82,7 +82,7 @@ export async function scaling(lab: Lab): Promise<Section> {
     title: "Scaling: the shipped architecture grown, random weights",
     tables,
     notes: [
-      "Milliseconds of one step, two evaluations a picture; each step submitted by itself and waited for. Width: times the shipped channels.",
+      "Milliseconds of one step, two evaluations a picture; each step submitted by itself and waited for. Width: times the shipped channels. GFLOP: of one neighbour's tokens, however many a sample sees.",
       ...notes,
     ],
     measurements,
@@ -127,13 +127,17 @@ function plot(curves: readonly { name: string; points: readonly Point[] }[]): st
     return [
       {
         name: `${name}, from ${first.value}`,
-        dots: true,
         points: shown.map(({ value, ms }) => [value / first.value, ms.median / first.ms.median] as const),
       },
     ];
   });
   const most = Math.max(...lines.flatMap(({ points }) => points.map(([x]) => x)));
-  const proportional = { name: "in proportion", dashed: true, points: [[1, 1] as const, [most, most] as const] };
+  const proportional = {
+    name: "in proportion",
+    dashed: true,
+    reference: true,
+    points: [[1, 1] as const, [most, most] as const],
+  };
   return chart({
     title: "How a step's time grows",
     x: { label: "times the first value", scale: "log" },
