@@ -55,8 +55,20 @@ const options = {
   help: { type: "boolean", default: false },
 } as const;
 
-/** Runs what the arguments ask for; the process's exit code tells whether something was wrong. */
-export async function runCommand(place: Place, argv: readonly string[]): Promise<void> {
+/** Runs what the arguments ask for, then ends the process; its exit code tells whether something was wrong. */
+export async function runCommand(place: Place, argv: readonly string[]): Promise<never> {
+  try {
+    await run(place, argv);
+  } catch (error) {
+    // What is known to go wrong is one sentence; the rest wants its stack.
+    console.error(error instanceof ReimagenError ? error.message : error);
+    process.exitCode = 1;
+  }
+  // Dawn would keep it alive.
+  process.exit();
+}
+
+async function run(place: Place, argv: readonly string[]): Promise<void> {
   const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
   if (values.help) return console.log(usage(place));
   if (values.compare) return printComparison(positionals);

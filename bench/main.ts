@@ -30,4 +30,3 @@ await runCommand(
   },
   process.argv.slice(2),
 );
-process.exit();
