@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { ReimagenError } from "../src/errors.ts";
 import { compare, comparisonTable } from "./lab/compare.ts";
 import { type Family, families as portable } from "./lab/families.ts";
 import { createLab, type Host, type Lab } from "./lab/lab.ts";

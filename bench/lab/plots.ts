@@ -10,12 +10,15 @@ export interface Axis {
 
 /** A line through points. */
 export interface Line {
-  /** In the legend; of references above their right end. */
+  /** In the legend; of references beside the line itself. */
   readonly name: string;
   readonly points: readonly (readonly [x: number, y: number])[];
   readonly dashed?: boolean;
-  /** What the others are held against: thin, in the colour of text, without dots. */
-  readonly reference?: boolean;
+  /**
+   * What the others are held against: thin, in the colour of text, without dots. Its name stands above its right end, to the left of that
+   * end, or to the right of its middle.
+   */
+  readonly reference?: "above" | "left" | "right";
 }
 
 /** A single dot; those of one group share a colour and a place in the legend. */
@@ -42,8 +45,8 @@ const size = { width: 900, height: 540 };
 const frame = { left: 78, top: 46, right: 640, bottom: 478 };
 const legend = { x: 660, y: 58, row: 20 };
 
-// After Okabe & Ito (2008), told apart with any colour vision; the two that vanish on white or black are left out.
-const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c6bb1", "#a6761d"];
+// After Okabe & Ito (2008), told apart with any colour vision; without the two that vanish on white or black, and with a blue that shows on both.
+const colours = ["#2a87c8", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#8c6bb1", "#a6761d"];
 
 /** The chart as an SVG document. Throws `RangeError` where there is nothing to draw, or a logarithmic axis meets a value that is not above 0. */
 export function chart({ title, x, y, lines, marks = [] }: Chart): string {
@@ -133,15 +136,13 @@ function tickText(value: number): string {
 }
 
 type Place = (value: number) => number;
+type Pixel = [x: number, y: number];
 
 function drawLine({ points, dashed, reference, name }: Line, colour: string, across: Place, up: Place): string {
   const path = points.map(([x, y], i) => `${i ? "L" : "M"}${across(x)} ${up(y)}`).join("");
   const dashes = dashed ? ' stroke-dasharray="6 4"' : "";
   if (reference) {
-    const [x, y] = points.at(-1)!;
-    // A line that rises to its end has its name beside that end, a level one above it.
-    const [dx, dy] = points[0]![1] === y ? [0, -6] : [-10, 4];
-    const label = `<text class="faint" x="${round(across(x) + dx)}" y="${round(up(y) + dy)}" text-anchor="end" font-size="11">${escapeXml(name)}</text>`;
+    const label = drawLabel(name, reference, points, across, up);
     return `<path class="reference" d="${path}" fill="none" stroke-width="1.5"${dashes}/>${label}`;
   }
   const dots = points.map(([x, y]) => {
@@ -149,6 +150,21 @@ function drawLine({ points, dashed, reference, name }: Line, colour: string, acr
     return `<circle cx="${across(x)}" cy="${up(y)}" r="3.5" fill="${colour}"><title>${title}</title></circle>`;
   });
   return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"${dashes}/>${dots.join("")}`;
+}
+
+function drawLabel(
+  name: string,
+  side: NonNullable<Line["reference"]>,
+  points: Line["points"],
+  across: Place,
+  up: Place,
+): string {
+  const [[x0, y0], [x1, y1]] = [points[0]!, points.at(-1)!].map(([x, y]) => [across(x), up(y)]) as [Pixel, Pixel];
+  const [x, y] = { above: [x1, y1 - 6], left: [x1 - 12, y1 + 14], right: [(x0 + x1) / 2 + 12, (y0 + y1) / 2 + 8] }[
+    side
+  ];
+  const anchor = side === "right" ? "start" : "end";
+  return `<text class="faint" x="${round(x!)}" y="${round(y!)}" text-anchor="${anchor}" font-size="11">${escapeXml(name)}</text>`;
 }
 
 function drawMark({ x, y, hollow, title }: Mark, colour: string, across: Place, up: Place): string {

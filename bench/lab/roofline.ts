@@ -35,13 +35,13 @@ export function roofline(ceilings: Ceilings, points: readonly RooflinePoint[]): 
         [Math.max(from, peak / cached), peak],
         [to, peak],
       ] as const,
-      reference: true,
+      reference: "above" as const,
     })),
     {
       name: `copy in caches, ${cached.toPrecision(3)} GB/s`,
       points: slope(cached, from, highest),
       dashed: true,
-      reference: true,
+      reference: "left" as const,
     },
     ...(cached > memory * 1.05
       ? [
@@ -49,13 +49,14 @@ export function roofline(ceilings: Ceilings, points: readonly RooflinePoint[]): 
             name: `copy from memory, ${memory.toPrecision(3)} GB/s`,
             points: slope(memory, from, highest),
             dashed: true,
-            reference: true,
+            reference: "right" as const,
           },
         ]
       : []),
   ];
+  const named = fastest(points);
   const marks: Mark[] = points.map(({ group, label, intensity, rate, chosen }) => ({
-    group,
+    group: named.has(group) ? group : "other ops",
     x: intensity,
     y: rate,
     hollow: !chosen,
@@ -68,6 +69,18 @@ export function roofline(ceilings: Ceilings, points: readonly RooflinePoint[]): 
     lines,
     marks,
   });
+}
+
+/** The ops that have a colour of their own: those that reach most; more colours than these are not told apart. */
+function fastest(points: readonly RooflinePoint[]): Set<string> {
+  const best = new Map<string, number>();
+  for (const { group, rate } of points) best.set(group, Math.max(rate, best.get(group) ?? 0));
+  return new Set(
+    [...best]
+      .sort(([, a], [, b]) => b - a)
+      .slice(0, 7)
+      .map(([group]) => group),
+  );
 }
 
 const slope = (bandwidth: number, from: number, highest: number) =>

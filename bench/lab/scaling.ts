@@ -135,7 +135,7 @@ function plot(curves: readonly { name: string; points: readonly Point[] }[]): st
   const proportional = {
     name: "in proportion",
     dashed: true,
-    reference: true,
+    reference: "left" as const,
     points: [[1, 1] as const, [most, most] as const],
   };
   return chart({

@@ -20,7 +20,7 @@ const lines: Chart = {
     },
     {
       name: "limit",
-      reference: true,
+      reference: "above",
       dashed: true,
       points: [
         [0.5, 1],
