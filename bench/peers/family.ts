@@ -3,6 +3,7 @@ import type { NodeLab } from "../command.ts";
 import type { Section } from "../lab/report.ts";
 import type { Starter } from "../startup.ts";
 import { peersInstalled } from "./onnxruntime.ts";
+import { opsBesidePeers } from "./ops.ts";
 import { stepBesidePeer } from "./step.ts";
 
 /** The peers whose start can be timed here: none where they are not installed. */
@@ -15,7 +16,7 @@ export async function peerStarters(adapter: string): Promise<Starter[]> {
 /** Runs all comparisons. Throws, saying what to do, where the peers are not installed. */
 export async function peers(lab: NodeLab): Promise<Section> {
   if (!(await peersInstalled())) throw new Error("the peers are not here; run: npm run bench:peers");
-  const parts = [await stepBesidePeer(lab)];
+  const parts = [...(lab.filter ? [] : [await stepBesidePeer(lab)]), await opsBesidePeers(lab)];
   return {
     title: "Peers: the same work in other engines, on the same adapter",
     tables: parts.flatMap(({ tables }) => tables),

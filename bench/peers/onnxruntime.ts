@@ -19,6 +19,7 @@ export interface PeerModel {
   readonly version: string;
   /** The result on the CPU. */
   run(feeds: Feeds): Promise<Float32Array>;
+  close(): Promise<void>;
 }
 
 /** How the package computes. */
@@ -38,6 +39,7 @@ interface OnnxRuntime {
 interface Session {
   readonly outputNames: readonly string[];
   run(feeds: Record<string, unknown>): Promise<Record<string, { readonly data: Float32Array }>>;
+  release(): Promise<void>;
 }
 
 /** What `onnx_step.py` tells of the step that it exported. */
@@ -93,5 +95,6 @@ export async function openModel(
       ]);
       return (await session.run(Object.fromEntries(tensors)))[output]!.data;
     },
+    close: () => session.release(),
   };
 }
