@@ -1,6 +1,6 @@
 // The heavy ops of U-Nets of known sizes, at every level: what full-size models would run.
 import { type Graph, GraphBuilder, type Value } from "../../src/graph/graph.ts";
-import { attention, conv2d, groupNorm, linear } from "../../src/graph/layers.ts";
+import { attention, averagePool, conv2d, geglu, groupNorm, linear } from "../../src/graph/layers.ts";
 import { conv2d as conv2dOp } from "../../src/ops/conv2d.ts";
 import { type CaseSet, nameOf, type OpCase } from "./cases.ts";
 
@@ -29,12 +29,12 @@ const imagen: UnetSizes = {
   groups: 32,
 };
 
-/** As Stable Diffusion 1's: 320 to 1280 channels at 64 to 8 pixels, eight heads. Heads of 160 are more than our kernels take. */
+/** As Stable Diffusion 1's: 320 to 1280 channels at 64 to 8 pixels, eight heads, whose feed-forward layers are gated. */
 const sd: UnetSizes = {
   set: "sd",
   channels: [320, 640, 1280, 1280],
   side: 64,
-  headDims: [40, 80, 0, 0],
+  headDims: [40, 80, 160, 160],
   textTokens: 77,
   groups: 32,
 };
@@ -72,10 +72,12 @@ function addLevel(g: GraphBuilder, sizes: UnetSizes, level: number): void {
   const film = g.input(`${sizes.set}.${level}.film`, [BATCH, 2 * channels], "step");
   groupNorm(g, map(), { gamma: vector(channels), beta: vector(channels), groups: sizes.groups, film }, "silu");
   const below = sizes.channels[level + 1];
-  if (below) conv2d(g, map(), kernel(3, channels, below), { stride: 2, padding: 1 });
+  if (below && sizes.set === "sd") conv2d(g, map(), kernel(3, channels, below), { stride: 2, padding: 1 });
+  if (below && sizes.set === "imagen") averagePool(g, map());
   const headDim = sizes.headDims[level]!;
   if (!headDim) return;
   linear(g, map(), matrix(channels, 3 * channels));
+  if (sizes.set === "sd") geglu(g, tensor(BATCH, side, side, 8 * channels));
   const qkv = tensor(BATCH, side, side, 3 * channels);
   const text = tensor(BATCH, sizes.textTokens, 2 * channels);
   const table = g.input(`${sizes.set}.${level}.table`, [BATCH, 2, 2], "step", "u32");

@@ -1,4 +1,4 @@
-// What `ops` runs: every op of the project, at the shapes that the shipped model's plan has, with operands that mean something.
+// What `ops` runs: every op of the project, at the shapes of the shipped model's plan and of large U-Nets, with operands that mean something.
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { loops, modelCases, operandsOf } from "../../bench/lab/cases.ts";
@@ -20,7 +20,8 @@ describe("the cases of ops", () => {
     const modules = await Promise.all(files.map((file) => import(/* @vite-ignore */ `../../src/ops/${file}`)));
     const ops = modules.flatMap((module) => Object.values(module)).filter(isOp);
     expect(ops.length).toBeGreaterThan(20);
-    const met = new Set([...cases, ...modelCases(config, "f16")].map(({ node }) => node.op.name));
+    const all = [...cases, ...modelCases(config, "f16"), ...unetCases("f32")];
+    const met = new Set(all.map(({ node }) => node.op.name));
     expect(ops.map(({ name }) => name).filter((name) => !met.has(name))).toEqual([]);
   });
 
