@@ -76,8 +76,9 @@ async function run(place: Place, argv: readonly string[]): Promise<void> {
   const all: Readonly<Record<string, NodeFamily>> = { ...portable, ...place.families };
   const names = positionals.length ? positionals : place.usual;
   for (const name of names)
-    if (!all[name]) throw new Error(`there is no family ${name}; there are ${Object.keys(all).join(", ")}`);
-  if (values.out && !place.results) throw new Error("--out: nothing is kept here; use --json");
+    if (!all[name])
+      throw new ReimagenError("argument", `there is no family ${name}; there are ${Object.keys(all).join(", ")}`);
+  if (values.out && !place.results) throw new ReimagenError("argument", "--out: nothing is kept here; use --json");
   const adapter = benchAdapter(values.adapter ?? place.adapter);
   // Families in processes of their own leave this one's device idle.
   const say = (line: string) => console.error(`  ${line}`);
@@ -116,18 +117,20 @@ async function run(place: Place, argv: readonly string[]): Promise<void> {
 
 /** Reads `--adapter`'s value. */
 function benchAdapter(name: string): BenchAdapter {
-  if (name !== "gpu" && name !== "software") throw new Error(`--adapter must be gpu or software, got ${name}`);
+  if (name !== "gpu" && name !== "software")
+    throw new ReimagenError("argument", `--adapter must be gpu or software, got ${name}`);
   return name;
 }
 
 function positiveInteger(option: string, text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${option} must be a positive integer, got ${text}`);
+  if (!Number.isInteger(value) || value < 1)
+    throw new ReimagenError("argument", `${option} must be a positive integer, got ${text}`);
   return value;
 }
 
 async function printComparison(files: readonly string[]): Promise<void> {
-  if (files.length !== 2) throw new Error(`--compare takes two files, got ${files.length}`);
+  if (files.length !== 2) throw new ReimagenError("argument", `--compare takes two files, got ${files.length}`);
   const comparison = compare(await readReports(files[0]!), await readReports(files[1]!));
   const { changes, unchanged, onlyBefore, onlyAfter } = comparison;
   if (changes.length) console.log(`${renderTable(comparisonTable(comparison)).join("\n")}\n`);

@@ -4,7 +4,7 @@ import { floatBits, type Kernel } from "../../src/gpu/kernel.ts";
 import { grid1d, type TensorType } from "../../src/ops/op.ts";
 import { type Clock, type Encode, findClock, roundTrip, type Sampling, sample } from "./clock.ts";
 import copy from "./copy.wgsl";
-import { type Prepared, prepare, releaseAll, storedNormals, upload } from "./dispatch.ts";
+import { prepare, releaseAll, storedNormals, upload } from "./dispatch.ts";
 import fmaF16 from "./fma.f16.wgsl";
 import fmaF32 from "./fma.f32.wgsl";
 import matrix from "./matrix.wgsl";
@@ -218,6 +218,13 @@ async function matrixPeaks(gpu: Gpu, clock: Clock, sampling: Sampling): Promise<
   return peaks.sort((a, b) => b.rate.median - a.rate.median);
 }
 
+/** Few long threads suit processors, many short ones GPUs; the best counts. */
+const copyForms = [
+  { each: 1, contiguous: false },
+  { each: 8, contiguous: false },
+  { each: 16, contiguous: true },
+];
+
 async function copies(gpu: Gpu, clock: Clock, sampling: Sampling): Promise<Bandwidth[]> {
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.traits.limits;
   const largest = Math.min(gpu.traits.software ? 2 ** 26 : 2 ** 29, maxStorageBufferBindingSize, maxBufferSize);
@@ -225,16 +232,21 @@ async function copies(gpu: Gpu, clock: Clock, sampling: Sampling): Promise<Bandw
   for (let bytes = 2 ** 14; bytes <= largest; bytes *= 8) {
     const type: TensorType = { shape: [bytes / 4], dtype: "f32" };
     const operands = upload(gpu, [storedNormals(type, 1)]);
-    const kernel: Kernel = { name: "copy", code: copy, bindings: ["read", "write"], constants: { THREADS: 64 } };
-    const prepared: Prepared = await prepare(
-      gpu,
-      { kernel, workgroups: grid1d(bytes / 16, 64) },
-      operands,
-      [type],
-      type,
-    );
-    found.push({ bytes: 2 * bytes, rate: rates(await sample(gpu, clock, prepared.encode, sampling), 2 * bytes) });
-    prepared.dispose();
+    let best: Spread | undefined;
+    for (const { each, contiguous } of copyForms) {
+      const kernel: Kernel = {
+        name: "copy",
+        code: copy,
+        bindings: ["read", "write"],
+        constants: { THREADS: 64, EACH: each, CONTIGUOUS: contiguous },
+      };
+      const workgroups = grid1d(bytes / 16 / each, 64);
+      const prepared = await prepare(gpu, { kernel, workgroups }, operands, [type], type);
+      const rate = rates(await sample(gpu, clock, prepared.encode, sampling), 2 * bytes);
+      prepared.dispose();
+      if (!best || rate.median > best.median) best = rate;
+    }
+    found.push({ bytes: 2 * bytes, rate: best! });
     releaseAll(gpu, operands);
   }
   return found;

@@ -10,10 +10,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
   // Small, and not all alike.
   for (var i = index; i < 2u * (M + N) * K; i += LANES) { operands[i] = Operand(f32(i % 13u) * 0.01 - 0.06); }
   workgroupBarrier();
-  let left0 = subgroupMatrixLoad<subgroup_matrix_left<Operand, K, M>>(&operands, 0u, false, K);
-  let left1 = subgroupMatrixLoad<subgroup_matrix_left<Operand, K, M>>(&operands, M * K, false, K);
-  let right0 = subgroupMatrixLoad<subgroup_matrix_right<Operand, N, K>>(&operands, 2u * M * K, false, N);
-  let right1 = subgroupMatrixLoad<subgroup_matrix_right<Operand, N, K>>(&operands, (2u * M + N) * K, false, N);
+  let left0 = subgroupMatrixLoad<subgroup_matrix_left<Operand, K, M>, row_major>(&operands, 0u, K);
+  let left1 = subgroupMatrixLoad<subgroup_matrix_left<Operand, K, M>, row_major>(&operands, M * K, K);
+  let right0 = subgroupMatrixLoad<subgroup_matrix_right<Operand, N, K>, row_major>(&operands, 2u * M * K, N);
+  let right1 = subgroupMatrixLoad<subgroup_matrix_right<Operand, N, K>, row_major>(&operands, (2u * M + N) * K, N);
   var s00: subgroup_matrix_result<Sum, N, M>;
   var s01: subgroup_matrix_result<Sum, N, M>;
   var s10: subgroup_matrix_result<Sum, N, M>;
@@ -25,8 +25,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) in
     s11 = subgroupMatrixMultiplyAccumulate(left1, right1, s11);
   }
   let at = group.x * 4u * M * N;
-  subgroupMatrixStore(&y, at, s00, false, N);
-  subgroupMatrixStore(&y, at + M * N, s01, false, N);
-  subgroupMatrixStore(&y, at + 2u * M * N, s10, false, N);
-  subgroupMatrixStore(&y, at + 3u * M * N, s11, false, N);
+  subgroupMatrixStore<row_major>(&y, at, s00, N);
+  subgroupMatrixStore<row_major>(&y, at + M * N, s01, N);
+  subgroupMatrixStore<row_major>(&y, at + 2u * M * N, s10, N);
+  subgroupMatrixStore<row_major>(&y, at + 3u * M * N, s11, N);
 }

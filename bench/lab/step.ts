@@ -83,6 +83,7 @@ export async function step(lab: Lab): Promise<Section> {
       ...(full
         ? []
         : ["f16 storage and the Imagen-size model are left out on a software adapter; `--large` runs them."]),
+      ...(rows.length ? [] : [`No model was timed: none has "${lab.filter}" in its name.`]),
       ...notes,
     ],
     measurements,

@@ -43,8 +43,11 @@ export async function openPeersBrowser(adapter: BenchAdapter): Promise<PeersBrow
     await page.goto(`${server.resolvedUrls!.local[0]}bench/peers/page/index.html`);
     await Promise.race([failed, page.waitForFunction("'peers' in window", undefined, { timeout: 120_000 })]);
     failed.catch(() => undefined);
+    const found = (await page.evaluate("window.peers.adapter")) as string;
+    if (adapter === "gpu" && /swiftshader/i.test(found))
+      throw new Error(`the browser does not take this Vulkan driver, but ${found}: nothing to compare`);
     return {
-      adapter: (await page.evaluate("window.peers.adapter")) as string,
+      adapter: found,
       compare: (task, repeats) =>
         page.evaluate(([task, repeats]) => (window as unknown as { peers: PeersPage }).peers.compare(task, repeats), [
           task,
