@@ -1,20 +1,22 @@
 // Our side of `step.ts`, in a process of its own: the base U-Net's step at batch 2, and what the peer must be fed to compute the same.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Gpu } from "../src/gpu/gpu.ts";
-import { compileGraph } from "../src/graph/compile.ts";
-import { createExecutor, type Executor } from "../src/graph/executor.ts";
-import { GraphBuilder, weightsOf } from "../src/graph/graph.ts";
-import { openSafetensors } from "../src/io/safetensors.ts";
-import { type ModelConfig, readConfig } from "../src/models/config.ts";
-import { reimagen } from "../src/models/reimagen.ts";
-import { neighborTables, stepTables } from "../src/models/tables.ts";
-import { loadWeights } from "../src/models/weights.ts";
-import { openFileSource } from "../src/node/file-source.ts";
-import { describeMachine, type Machine } from "./machine.ts";
-import { benchAdapter, modelFolder, openGpu } from "./shipped.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import { compileGraph } from "../../src/graph/compile.ts";
+import { createExecutor, type Executor } from "../../src/graph/executor.ts";
+import { GraphBuilder, weightsOf } from "../../src/graph/graph.ts";
+import { openSafetensors } from "../../src/io/safetensors.ts";
+import { type ModelConfig, readConfig } from "../../src/models/config.ts";
+import { reimagen } from "../../src/models/reimagen.ts";
+import { neighborTables, stepTables } from "../../src/models/tables.ts";
+import { loadWeights } from "../../src/models/weights.ts";
+import { openFileSource } from "../../src/node/file-source.ts";
+import { shippedModel } from "../../src/node/shipped.ts";
+import type { BenchAdapter } from "../command.ts";
+import { openHost } from "../host.ts";
+import type { Machine } from "../lab/report.ts";
+import { serve } from "../worker.ts";
 import { batch, neighborsEach, type StepRequest, stepRequest, textTokens, time } from "./step.request.ts";
-import { serve } from "./worker.ts";
 
 /** Inputs of the exported step, as ONNX lays them out, and our result. */
 export interface StepExample {
@@ -26,23 +28,22 @@ export interface StepExample {
   readonly requestMs: number;
 }
 
-// Dawn must stay referenced as long as its device.
-const opened = await openGpu(benchAdapter(process.argv[2] ?? ""));
+const { gpu, machine } = await openHost(process.argv[2] as BenchAdapter, () => undefined);
 let executor: Executor;
 let request: StepRequest;
 
 /** Compiles the plan, runs it once, and reads back what the peer needs. */
 async function prepare(): Promise<StepExample> {
-  const file = (name: string) => readFile(join(modelFolder, name), "utf8");
+  const file = (name: string) => readFile(join(shippedModel, name), "utf8");
   const config = readConfig("config.json", await file("config.json"));
   request = await stepRequest(config, await file("tokenizer.json"));
-  executor = await createStep(opened.gpu, config);
+  executor = await createStep(gpu, config);
   writeRequest(executor, config, request);
   executor.run("request");
   await step();
   const start = performance.now();
   executor.run("request");
-  await opened.gpu.idle();
+  await gpu.idle();
   const requestMs = performance.now() - start;
   const { size, text_dim: width, text_len: length } = config;
   const text = await executor.read("text.tokens");
@@ -54,7 +55,7 @@ async function prepare(): Promise<StepExample> {
     return { data, shape: [batch, data.length / batch / width, width] };
   };
   return {
-    machine: await describeMachine(opened.gpu),
+    machine,
     inputs: {
       x: { data: channelsFirst(request.x, size), shape: [batch, 3, size, size] },
       embedding: { data: (await executor.read("embedding")) as Float32Array, shape: [batch, config.time_dim] },
@@ -86,7 +87,7 @@ async function createStep(gpu: Gpu, config: ModelConfig): Promise<Executor> {
   });
   g.output("v", v);
   const graph = g.finish();
-  const source = await openFileSource(join(modelFolder, "model.safetensors"));
+  const source = await openFileSource(join(shippedModel, "model.safetensors"));
   const weights = await loadWeights(gpu, await openSafetensors(source), weightsOf(graph));
   await source.close();
   return createExecutor(gpu, compileGraph(graph, gpu.traits), weights);

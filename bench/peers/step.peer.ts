@@ -1,16 +1,16 @@
 // The peer's side of `step.ts`, in a process of its own: the same step in onnxruntime-node.
-import { loadedDrivers } from "./machine.ts";
-import { type Feeds, openPeer, type PeerStep } from "./peers/onnxruntime.ts";
-import { benchAdapter } from "./shipped.ts";
-import { serve } from "./worker.ts";
+import type { BenchAdapter } from "../command.ts";
+import { loadedDrivers } from "../machine.ts";
+import { serve } from "../worker.ts";
+import { type Feeds, openStep, type PeerModel, type Provider } from "./onnxruntime.ts";
 
-const [adapter = "", folder = "", provider = ""] = process.argv.slice(2);
-let peer: PeerStep;
+const [adapter, provider] = process.argv.slice(2) as [BenchAdapter, Provider];
+let peer: PeerModel;
 let feeds: Feeds;
 
 /** Opens a session and runs it once on these inputs. */
 async function prepare(inputs: Feeds): Promise<{ v: Float32Array; version: string; drivers: string[] }> {
-  peer = await openPeer(folder, provider === "cpu" ? "cpu" : "webgpu", benchAdapter(adapter));
+  peer = await openStep(provider, adapter);
   feeds = inputs;
   const v = await peer.run(feeds);
   return { v: v.slice(), version: peer.version, drivers: await loadedDrivers() };

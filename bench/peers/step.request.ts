@@ -1,10 +1,10 @@
 // The one request that both sides of `step.ts` compute: prompts, neighbours, noise and time.
-import type { EncodedText } from "../src/diffusion/inputs.ts";
-import { keyOf, philox4x32, stream, uniform } from "../src/diffusion/philox.ts";
-import { onWhite } from "../src/io/picture.ts";
-import { readTokenizer } from "../src/io/tokenizer.ts";
-import type { ModelConfig } from "../src/models/config.ts";
-import { neighborsFor, openNeighbors } from "./shipped.ts";
+import type { EncodedText } from "../../src/diffusion/inputs.ts";
+import { keyOf, philox4x32, stream, uniform } from "../../src/diffusion/philox.ts";
+import { onWhite } from "../../src/io/picture.ts";
+import { readTokenizer } from "../../src/io/tokenizer.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import { neighborsFor } from "../host.ts";
 
 /** Samples in the batch. */
 export const batch = 2;
@@ -33,8 +33,7 @@ export interface StepRequest {
 /** Encodes the prompts and finds their neighbours. Throws when a prompt has not `textTokens` tokens. */
 export async function stepRequest(config: ModelConfig, tokenizerJson: string): Promise<StepRequest> {
   const tokenizer = readTokenizer("tokenizer.json", tokenizerJson);
-  const database = await openNeighbors();
-  const neighbors = (await Promise.all(prompts.map((prompt) => neighborsFor(database, prompt, neighborsEach)))).flat();
+  const neighbors = (await Promise.all(prompts.map((prompt) => neighborsFor(prompt, neighborsEach)))).flat();
   const encode = (text: string) => tokenizer.tokenize(text, config.text_len);
   const texts = prompts.map(encode);
   texts.forEach(({ length }, i) => {
