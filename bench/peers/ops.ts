@@ -4,7 +4,6 @@ import { relativeError } from "../lab/check.ts";
 import { type Cell, type Measurement, middleHalf, type Section, show } from "../lab/report.ts";
 import { type Spread, spreadOf } from "../lab/statistics.ts";
 import { startWorker } from "../worker.ts";
-import { openPeersBrowser } from "./browser.ts";
 import type { OpsMethods } from "./ops.child.ts";
 import { ours } from "./ours.ts";
 import { flopsOfTask, shippedTasks, type Task } from "./tasks.ts";
@@ -85,6 +84,8 @@ async function inNode({ gpu, adapter, repeats, say, machine }: NodeLab, tasks: r
 }
 
 async function inBrowser({ adapter, repeats, say }: NodeLab, tasks: readonly Task[]) {
+  // Loaded here, as nothing else needs a bundler and a browser's driver in memory.
+  const { openPeersBrowser } = await import("./browser.ts");
   const browser = await openPeersBrowser(adapter);
   const runs: Run[] = [];
   try {
