@@ -4,11 +4,14 @@ import { join } from "node:path";
 import { writeFileAtomically } from "../src/node/files.ts";
 import { type Plot, type Report, type Reports, render } from "./lab/report.ts";
 
-/** Reads what a run wrote by `--json` or keeps in `bench/results/`. Throws when it is not that. */
+/** Reads what a run wrote by `--json` or keeps in `bench/results/`. Throws when it is not that, as a file of an earlier form. */
 export async function readReports(path: string): Promise<Reports> {
   const reports: unknown = JSON.parse(await readFile(path, "utf8"));
   if (typeof reports !== "object" || reports === null || Array.isArray(reports))
     throw new Error(`${path} does not hold reports by family`);
+  for (const [family, report] of Object.entries(reports))
+    if (report?.family !== family || !Array.isArray(report.tables))
+      throw new Error(`${path}: what it has under ${family} is not a report of that family`);
   return reports as Reports;
 }
 
@@ -39,7 +42,11 @@ export async function keep(
 ): Promise<void> {
   const { slug, adapter } = reports[0]!.machine;
   const json = join(folder, `${slug}.json`);
-  const earlier = await readReports(json).catch(() => ({}) as Reports);
+  const earlier = await readReports(json).catch((error: NodeJS.ErrnoException): Reports => {
+    // A file that cannot be understood may hold what nobody can measure again.
+    if (error.code === "ENOENT") return {};
+    throw error;
+  });
   const all = new Map([...Object.entries(earlier), ...reports.map((report) => [report.family, report] as const)]);
   const ordered = known.flatMap((family) => all.get(family) ?? []);
   await mkdir(folder, { recursive: true });
