@@ -157,7 +157,7 @@ export async function writeFiles(folder: string, files: Files): Promise<string> 
   const fsModule = "node:fs/promises";
   const { mkdir, writeFile } = (await import(/* @vite-ignore */ fsModule)) as typeof import("node:fs/promises");
   for (const [path, bytes] of files) {
-    await mkdir(`${folder}/${path}/..`, { recursive: true });
+    await mkdir(`${folder}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
     await writeFile(`${folder}/${path}`, bytes);
   }
   return folder;

@@ -32,9 +32,7 @@ async function using<T>(kinds: readonly PipelineClass[], use: (...pipelines: [Pi
   const before = gpu.allocatedBytes;
   const pipelines: Pipeline[] = [];
   for (const kind of kinds)
-    pipelines.push(
-      await openPipeline(gpu, folder(kind), kind === "IFSuperResolutionPipeline" ? { textOf: pipelines[0]! } : {}),
-    );
+    pipelines.push(await openPipeline(gpu, folder(kind), pipelines.length > 0 ? { after: pipelines[0]! } : {}));
   expect(gpu.allocatedBytes).toBe(before);
   try {
     return await use(...(pipelines as [Pipeline, ...Pipeline[]]));

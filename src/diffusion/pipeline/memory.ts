@@ -54,17 +54,18 @@ export function checkFits(
   const needs = needsOf(graph(storage), traits);
   if (!needs.refusal) return;
   const smaller = storage.weights === "q8" ? undefined : needsOf(graph({ ...storage, weights: "q8" }), traits);
-  const instead = smaller && `; with --weights q8: ${gigabytes(totalBytes(smaller))}`;
+  const instead = smaller && `; with --weights q8: ${showBytes(totalBytes(smaller))}`;
   const fits = smaller && (smaller.refusal ? ", which does not fit either" : ", which fits");
   throw new ReimagenError(
     "limit",
-    `${name} needs ${gigabytes(totalBytes(needs))} with weights in ${storage.weights}: ${needs.refusal}${instead ?? ""}${fits ?? ""}`,
+    `${name} needs ${showBytes(totalBytes(needs))} with weights in ${storage.weights}: ${needs.refusal}${instead ?? ""}${fits ?? ""}`,
   );
 }
 
 /** A size for people. */
-export function gigabytes(bytes: number): string {
-  return bytes < 1e7 ? `${(bytes / 1e6).toFixed(2)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+export function showBytes(bytes: number): string {
+  const [unit, size] = bytes < 1e9 ? ["MB", bytes / 1e6] : ["GB", bytes / 1e9];
+  return `${size < 10 ? size.toFixed(2) : size.toFixed(size < 100 ? 1 : 0)} ${unit}`;
 }
 
 function refusalOf(plan: Plan, { limits }: DeviceTraits): string | undefined {

@@ -39,8 +39,8 @@ export interface PipelineOptions {
   readonly weights?: "f32" | "f16" | "q8";
   /** Whether the parts stay on the device from one request to the next; else there is never more than one of them. Default false. */
   readonly keep?: boolean;
-  /** The first stage, whose text encoder is to serve this one too: that of the folder is not read then. */
-  readonly textOf?: Pipeline;
+  /** The stage before. A second stage of DeepFloyd IF has its texts from the first, and its own text encoder need not be there. */
+  readonly after?: Pipeline;
   readonly signal?: AbortSignal;
 }
 
@@ -73,7 +73,7 @@ interface Slot<Shape> {
  * read when they are needed. Throws `checkpoint`, `config`, `tensor`, `dtype` naming the file, `aborted`; nothing is on the device yet.
  */
 export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOptions = {}): Promise<Pipeline> {
-  const { signal, textOf } = options;
+  const { signal, after } = options;
   const definition = await readPipeline(folder, signal);
   const { text, unet, vae, noising } = definition;
   const activations = options.storage ?? "f32";
@@ -83,7 +83,7 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
     checkpoint: await openPart(folder, make(storage), signal),
     resident: undefined,
   });
-  if (textOf) checkSharedText(definition, textOf);
+  const textOf = sharesText(definition, after) ? after : undefined;
   const reader = async () => {
     if (!text)
       throw new ReimagenError("config", `${folder.name} has no text encoder: it needs that of its first stage`);
@@ -97,9 +97,11 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
   });
 }
 
-function checkSharedText({ name, unet }: PipelineDefinition, { definition: first }: Pipeline): void {
-  if (first.text && textWidth(first.text) === unet.text.inputs) return;
-  throw new ReimagenError("config", `${name} reads texts of ${unet.text.inputs} channels, unlike ${first.name}`);
+function sharesText({ name, class: kind, unet }: PipelineDefinition, after?: Pipeline): boolean {
+  if (kind !== "IFSuperResolutionPipeline" || after?.definition.class !== "IFPipeline") return false;
+  const { text, name: first } = after.definition;
+  if (text && textWidth(text) === unet.text.inputs) return true;
+  throw new ReimagenError("config", `${name} reads texts of ${unet.text.inputs} channels, unlike ${first}`);
 }
 
 /** What reads a pipeline's texts. */
@@ -303,18 +305,17 @@ function checkFinite(values: Float32Array | Uint32Array): void {
   if (at >= 0) throw new ReimagenError("not-finite", `the decoded picture has ${values[at]} at value ${at}`);
 }
 
-/** Draws with a first stage, and enlarges with one upscaler after the other; size and number are the first stage's. Throws what `generate` throws. */
+/** Draws with a first stage, and enlarges with one upscaler after the other; the size is the first stage's. Throws what `generate` throws. */
 export async function generateCascade(
   [first, ...upscalers]: readonly [Pipeline, ...Pipeline[]],
-  request: Omit<PipelineRequest, "low">,
+  request: PipelineRequest,
   options: PipelineGenerateOptions = {},
 ): Promise<PipelineResult> {
-  const { size, noiseLevel, ...shared } = request;
-  let result = await first.generate({ ...shared, ...(size && { size }) }, options);
+  const { size, low: _, ...shared } = request;
+  let result = await first.generate(request, options);
   const warnings = new Set(result.warnings);
   for (const upscaler of upscalers) {
-    const low = { low: result.values, ...(noiseLevel !== undefined && { noiseLevel }) };
-    result = await upscaler.generate({ ...shared, ...low }, options);
+    result = await upscaler.generate({ ...shared, low: result.values }, options);
     for (const warning of result.warnings) warnings.add(warning);
   }
   return { ...result, warnings: [...warnings] };

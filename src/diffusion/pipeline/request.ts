@@ -33,7 +33,7 @@ export interface PipelineRequest {
   readonly gamma?: number;
   /** The smaller pictures, for an upscaler. */
   readonly low?: LowPictures;
-  /** How noisy an upscaler is told its smaller picture is made: a time of its noise schedule. */
+  /** How noisy an upscaler's smaller picture is made: a time of its noise schedule. Default: as diffusers has it for the pipeline's class. */
   readonly noiseLevel?: number;
 }
 
