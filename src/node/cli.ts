@@ -65,6 +65,7 @@ async function program(signal: AbortSignal): Promise<Command> {
   addGenerate(reimagen, signal);
   addNeighbors(reimagen);
   addInfo(reimagen);
+  addInspect(reimagen);
   addExplain(reimagen);
   addTune(reimagen, signal);
   return reimagen;
@@ -167,6 +168,18 @@ function addInfo(reimagen: Command): void {
   command.addHelpText("after", exitCodeHelp).action(async (flags: CommonFlags) => {
     const { info } = await import("./commands/info.ts");
     await info(flags);
+  });
+}
+
+function addInspect(reimagen: Command): void {
+  const command = reimagen
+    .command("inspect")
+    .description("Show what a pipeline as diffusers saves it holds and needs; configs alone will do.")
+    .argument("<folder>", "the one with model_index.json");
+  addOptions(command, [adapterOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp).action(async (folder: string, flags: CommonFlags) => {
+    const { inspect } = await import("./commands/inspect.ts");
+    await inspect(folder, flags);
   });
 }
 

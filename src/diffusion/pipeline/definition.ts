@@ -81,7 +81,8 @@ export async function readPipeline(folder: Folder, signal?: AbortSignal): Promis
   return definition;
 }
 
-function readTextConfig(pipeline: PipelineClass, name: string, text: string): TextConfig {
+/** Reads a text encoder's config.json. Throws `config`. */
+export function readTextConfig(pipeline: PipelineClass, name: string, text: string): TextConfig {
   return pipeline.startsWith("IF")
     ? { kind: "t5", config: readT5Config(name, text) }
     : { kind: "clip", config: readClipTextConfig(name, text) };

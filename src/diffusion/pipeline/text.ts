@@ -6,8 +6,8 @@ import type { Tokenizer } from "../../io/tokens.ts";
 import type { TextConfig } from "./definition.ts";
 import { textRows } from "./unet-model.ts";
 
-/** Both diffusers' IF and Stable Diffusion read so many tokens, padding included. */
-const mostTokens = 77;
+/** What Stable Diffusion and DeepFloyd IF were trained with: so many tokens, padding included. */
+export const mostTokens = 77;
 
 /** What a text encoder made of a prompt and of what stands in its place where the text is left out. */
 export interface TextStates {
