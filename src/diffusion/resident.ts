@@ -1,5 +1,4 @@
 // Weights on a device, and the executors that run plans on them: borrowed, kept for the next of their kind, and made anew after a device's loss.
-import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { compileGraph, type Plan } from "../graph/compile.ts";
 import { createExecutor, type Executor, type ExecutorOptions, type WeightBuffers } from "../graph/executor.ts";
@@ -94,31 +93,6 @@ export class Resident<Shape> {
     }
   }
 
-  /** Runs a plan that has no steps, and reads its outputs; on a new device of ours where the present one is lost. Throws what `borrow` throws. */
-  async runOnce(
-    shape: Shape,
-    inputs: ReadonlyMap<string, Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>,
-    outputs: readonly string[],
-    options: ExecutorOptions = {},
-  ): Promise<(Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>)[]> {
-    for (let attempt = 1; ; attempt++) {
-      let executor: Executor | undefined;
-      try {
-        executor = await this.borrow(shape, options);
-        for (const [name, data] of inputs) executor.write(name, data);
-        executor.run("request");
-        const values = [];
-        for (const name of outputs) values.push(await executor.read(name));
-        return values;
-      } catch (error) {
-        const lost = error instanceof ReimagenError && error.code === "device-lost";
-        if (!lost || !this.#gpu.renewable || attempt === mostAttempts) throw error;
-      } finally {
-        if (executor) this.giveBack(executor);
-      }
-    }
-  }
-
   /** Frees the weights and all executors that nobody uses at once, the others when they come back. */
   dispose(): void {
     this.#disposed = true;
@@ -147,6 +121,3 @@ export class Resident<Shape> {
     if (this.#disposed) for (const buffer of this.#weights.values()) gpu.release(buffer);
   }
 }
-
-/** How often a new device is tried for one and the same run. */
-const mostAttempts = 3;

@@ -28,6 +28,7 @@ import {
   type PipelineRequest,
   pixelsPerValue,
 } from "./request.ts";
+import { runOnce } from "./run-once.ts";
 import { openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
 import { textRows, type UnetShape, unetConditions, unetModel } from "./unet-model.ts";
 
@@ -164,7 +165,7 @@ export class Pipeline {
       ["table", table],
     ]);
     const [states] = await this.#with(reader.encoder, shape, options, (resident, compiling) =>
-      resident.runOnce(shape, inputs, ["states"], compiling),
+      runOnce(this.gpu, resident, shape, inputs, ["states"], compiling),
     );
     this.#encoded = { key, states: { states: states as Float32Array<ArrayBuffer>, tokens, warnings } };
     return this.#encoded.states;
@@ -249,7 +250,7 @@ export class Pipeline {
         this.#check(options);
         const each = latents.length / count;
         const inputs = new Map([["latents", latents.slice(i * each, (i + 1) * each)]]);
-        const [decoded, words] = await resident.runOnce(shape, inputs, ["values", "picture"], compiling);
+        const [decoded, words] = await runOnce(this.gpu, resident, shape, inputs, ["values", "picture"], compiling);
         checkFinite(decoded!);
         values.set(decoded!, i * size);
         pictures.push(...picturesOf(words!, extent));
