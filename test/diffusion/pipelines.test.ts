@@ -174,64 +174,6 @@ describe("DeepFloyd IF", () => {
       expect(again.pictures[0]!.pixels).toEqual(result.pictures[0]!.pixels);
     });
   });
-
-  it("takes one step as DDPM's formula has it, the variance being what the evaluation with the text says", async () => {
-    const gpu = await testGpu();
-    const pipeline = await openPipeline(gpu, folder("IFPipeline"));
-    const states: Float32Array[] = [];
-    const drawn = await pipeline.generate(
-      { prompt: quick.prompt, seed: 5, steps: 2, gamma: 3 },
-      { onStep: async (_, __, generation) => void states.push(await generation.values()) },
-    );
-    const text = await pipeline.encode(quick.prompt, "");
-    pipeline.dispose();
-    const { unet, scheduler } = pipeline.definition;
-    const { schedule } = scheduler();
-    const [time, next] = [500, 0];
-    const noise = noiseOf(5, [16, 16, 3]);
-    const bytes = folders.get("IFPipeline")!.get("unet/diffusion_pytorch_model.safetensors")!;
-    const evaluated = await runUnet({
-      config: unet,
-      checkpoint: await openSafetensors({
-        name: "unet",
-        size: bytes.length,
-        read: async (at, n) => bytes.subarray(at, at + n),
-      }),
-      storage: "f32",
-      size: [16, 16],
-      sample: Float32Array.from([...noise, ...noise]),
-      time: Float32Array.of(time),
-      text: text.states,
-      texts: [2, text.tokens],
-    });
-    const [a, aNext] = [schedule.alphaSquared[time]!, schedule.alphaSquared[next]!];
-    const beta = 1 - a / aNext;
-    const smallest = (beta * (1 - aNext)) / (1 - a);
-    const half = evaluated.length / 2;
-    const at = (pixel: number, channel: number) => evaluated[pixel * 6 + channel]!;
-    const estimates = noise.map((x, i) => {
-      const [pixel, channel] = [Math.floor(i / 3), i % 3];
-      const blank = evaluated[half + pixel * 6 + channel]!;
-      return (x - Math.sqrt(1 - a) * (blank + 3 * (at(pixel, channel) - blank))) / Math.sqrt(a);
-    });
-    const sorted = [...estimates].map(Math.abs).sort((p, q) => p - q);
-    const place = 0.95 * (sorted.length - 1);
-    const low = Math.floor(place);
-    const quantile = sorted[low]! + (place - low) * (sorted[low + 1]! - sorted[low]!);
-    const scale = Math.min(Math.max(quantile, 1), 1.5);
-    const drawnNoise = noiseOf(5, [16, 16, 3], 1);
-    const expected = noise.map((x, i) => {
-      const clean = Math.min(Math.max(estimates[i]!, -scale), scale) / scale;
-      const mean = (Math.sqrt(aNext) * beta * clean + Math.sqrt(a / aNext) * (1 - aNext) * x) / (1 - a);
-      const share = (at(Math.floor(i / 3), 3 + (i % 3)) + 1) / 2;
-      const variance = Math.exp(share * Math.log(beta) + (1 - share) * Math.log(smallest));
-      return mean + Math.sqrt(variance) * drawnNoise[i]!;
-    });
-    const error = relativeError(states[0]!, expected);
-    console.info(`a step of IF with learned variance: relative L2 error ${error.toExponential(1)}`);
-    expect(error).toBeLessThan(2e-4);
-    expect(drawn.settings).toMatchObject({ sampler: "ddpm", variance: "learned_range" });
-  });
 });
 
 describe("what is asked for in vain is told in a sentence", () => {
