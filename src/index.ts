@@ -12,16 +12,13 @@ export type {
   Generated,
   Generation,
   Progress,
-  Shown,
-  TextureCopy,
-  TextureOptions,
 } from "./diffusion/generation.ts";
 export type { GuidanceMode, GuidanceSettings } from "./diffusion/guidance.ts";
 export type { NeighborImage, NeighborPicture } from "./diffusion/neighbors.ts";
 export { type GenerationRequest, MAX_NEIGHBORS } from "./diffusion/request.ts";
 export type { Sampler, SamplerOptions } from "./diffusion/samplers.ts";
 export { defaultSettings, type PartialSettings, type SamplingSettings } from "./diffusion/settings.ts";
-export type { PictureFormat } from "./diffusion/textures.ts";
+export type { PictureFormat, Shown, TextureCopy, TextureOptions } from "./diffusion/textures.ts";
 export type { Thresholding } from "./diffusion/thresholding.ts";
 export { type ErrorCode, ReimagenError } from "./errors.ts";
 export { adoptGpu, type DeviceTraits, type Gpu, type RequestAdapter, requestGpu, usefulFeatures } from "./gpu/gpu.ts";

@@ -12,7 +12,7 @@ import type { SamplingSettings } from "./settings.ts";
 import { Slicer } from "./slicer.ts";
 import { type Snapshot, Snapshots } from "./snapshots.ts";
 import { StepRows } from "./step-rows.ts";
-import { copyToTexture, type PictureFormat } from "./textures.ts";
+import { copyToTexture, type Shown, type TextureCopy, type TextureOptions } from "./textures.ts";
 
 /** Finished pictures. */
 export interface Generated {
@@ -30,32 +30,10 @@ export interface Progress {
   readonly steps: number;
 }
 
-/** What can be looked at: x itself (noise at first), or the model's present estimate of the finished picture. Transparent before the first step. */
-export type Shown = "picture" | "estimate";
-
 /** Options of `encode`. */
 export interface EncodeOptions {
   /** Milliseconds that the encoded work may take, as measured so far; a step is cut where it would take longer. Default: a whole step. */
   readonly budget?: number;
-}
-
-/** Where in a texture a picture goes, and which. */
-export interface TextureCopy {
-  /** Default `picture`. */
-  readonly what?: Shown;
-  /** Which of the pictures drawn at once. Default 0. */
-  readonly index?: number;
-  /** Left and top in texels. Default 0, 0. */
-  readonly origin?: { readonly x: number; readonly y: number };
-}
-
-/** A texture to be made. */
-export interface TextureOptions extends Omit<TextureCopy, "origin"> {
-  /** For the caller's use; `COPY_DST` is added. */
-  readonly usage: GPUTextureUsageFlags;
-  /** Default `rgba8unorm`; with `-srgb` shaders load linear light. */
-  readonly format?: PictureFormat;
-  readonly label?: string;
 }
 
 /** What a generation needs of its engine. */

@@ -5,6 +5,28 @@ import type { BufferRange } from "../graph/executor.ts";
 /** Formats whose bytes are a picture's. */
 export type PictureFormat = "rgba8unorm" | "rgba8unorm-srgb";
 
+/** What can be looked at: x itself (noise at first), or the model's present estimate of the finished picture. Transparent before the first step. */
+export type Shown = "picture" | "estimate";
+
+/** Where in a texture a picture goes, and which. */
+export interface TextureCopy {
+  /** Default `picture`. */
+  readonly what?: Shown;
+  /** Which of the pictures drawn at once. Default 0. */
+  readonly index?: number;
+  /** Left and top in texels. Default 0, 0. */
+  readonly origin?: { readonly x: number; readonly y: number };
+}
+
+/** A texture to be made. */
+export interface TextureOptions extends Omit<TextureCopy, "origin"> {
+  /** For the caller's use; `COPY_DST` is added. */
+  readonly usage: GPUTextureUsageFlags;
+  /** Default `rgba8unorm`; with `-srgb` shaders load linear light. */
+  readonly format?: PictureFormat;
+  readonly label?: string;
+}
+
 const formats: readonly string[] = ["rgba8unorm", "rgba8unorm-srgb"] satisfies PictureFormat[];
 
 /** Rows of a copy of more than one row must lie so far apart in the buffer. */

@@ -1,6 +1,7 @@
 // The demo page in a real browser, as its users meet it: built, served from a folder of a plain server, visited again, taken offline.
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import type { AxeResults } from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { decodePng } from "../../src/io/png.ts";
@@ -101,20 +102,43 @@ async function read(download: { createReadStream(): Promise<AsyncIterable<Uint8A
   return Buffer.concat(chunks);
 }
 
+it("draws a row from the neighbours to the words, takes over an eta of it, and measures the kernels", async () => {
+  await page.locator("#steps").fill("2");
+  await page.getByRole("button", { name: "Draw all five" }).click();
+  await until(page, "state.sweep?.cell === 4 && state.activity === 'none'");
+  const row = await canvasOf(page, "sweep");
+  const cells = [0, 1, 2, 3, 4].map((cell) => partOf(row, 5 * 68 - 4, cell * 68));
+  // Of two steps none, one or both follow the words: eta 0 and 0.25 draw alike, and so do 0.5 and 0.75.
+  expect(cells.map((cell) => cells.indexOf(cell))).toEqual([0, 0, 2, 2, 4]);
+  await page.getByRole("button", { name: "eta 0.75" }).click();
+  expect(await page.locator("#eta").inputValue()).toBe("0.75");
+  await page.locator("#eta").fill("0.5");
+  await page.getByRole("button", { name: "Measure one step" }).click();
+  await page.getByRole("row", { name: /Convolution × \d+ conv2d/ }).waitFor();
+});
+
+/** 64 pixels of the middle row of a tile, from `x` on, as text to compare. */
+function partOf(pixels: readonly number[], width: number, x: number): string {
+  const start = (32 * width + x) * 4;
+  return pixels.slice(start, start + 64 * 4).join();
+}
+
 it("has nothing that an accessibility check objects to, in light and dark, wide and narrow", async () => {
+  await expectAccessible(page);
+});
+
+async function expectAccessible(page: Page): Promise<void> {
   await page.addScriptTag({ path: axe });
   for (const colorScheme of ["light", "dark"] as const)
     for (const width of [1280, 360]) {
       await page.emulateMedia({ colorScheme });
-      await page.setViewportSize({ width, height: 800 });
-      const { violations } = (await page.evaluate("axe.run()")) as {
-        violations: { id: string; nodes: { html: string }[] }[];
-      };
+      await page.setViewportSize({ width, height: 900 });
+      const { violations } = (await page.evaluate("axe.run()")) as AxeResults;
       expect(violations.map(({ id, nodes }) => `${colorScheme} ${width}: ${id} ${nodes[0]!.html}`)).toEqual([]);
       expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(width);
     }
   await page.setViewportSize({ width: 1280, height: 900 });
-});
+}
 
 it("stops at the next step when told to, and draws again", async () => {
   await page.locator("#steps").fill("60");
@@ -184,6 +208,7 @@ it("without WebGPU says what to do, and still finds neighbours", async () => {
     await page.getByText("moose", { exact: true }).first().waitFor();
     await expect(page.locator(".missing").textContent()).resolves.toMatch(/chrome:\/\/flags|settings/);
     expect(await page.getByRole("button", { name: "Draw", exact: true }).isDisabled()).toBe(true);
+    await expectAccessible(page);
   } finally {
     await plain.close();
   }

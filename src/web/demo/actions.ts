@@ -53,7 +53,8 @@ async function refreshKept(): Promise<void> {
 
 function complain(error: unknown, retry?: () => void): void {
   const sentence = error instanceof Error ? error.message : String(error);
-  const words = `${sentence[0]?.toUpperCase()}${sentence.slice(1)}${/[.!?]$/.test(sentence) ? "" : "."}`;
+  const begun = sentence.startsWith("http") ? sentence : `${sentence[0]?.toUpperCase()}${sentence.slice(1)}`;
+  const words = /[.!?]$/.test(begun) ? begun : `${begun}.`;
   setState({ notice: { words, ...(retry && { retry }) } });
 }
 

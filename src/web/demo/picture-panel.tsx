@@ -17,7 +17,8 @@ export function PicturePanel() {
       <h2 id="picture-title" class="unseen">
         Picture
       </h2>
-      <div class="easel">
+      {missing && <Missing what={missing} />}
+      <div class="easel" hidden={missing !== undefined}>
         <div class="stage">
           <canvas
             id="picture"
@@ -25,7 +26,6 @@ export function PicturePanel() {
             aria-label={order ? `${finished ? "Picture" : "Forming picture"} of ${prompt}` : "No picture yet"}
           />
           {!order && !missing && <Loading />}
-          {missing && <Missing what={missing} />}
         </div>
         <div class="beside">
           <figure>
@@ -39,7 +39,7 @@ export function PicturePanel() {
           <Progress />
         </div>
       </div>
-      <div class="actions">
+      <div class="actions" hidden={missing !== undefined}>
         <button type="button" disabled={!finished} onClick={savePicture}>
           Save picture
         </button>

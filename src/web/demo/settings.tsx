@@ -28,14 +28,14 @@ export function Settings() {
           recipe={recipe}
           name="gammaP"
           label="gamma, text"
-          help="its weight; 1 is none"
+          help="weight of the words; 1 is none"
           disabled={mode === "neighbor-only" || mode === "none"}
         />
         <Slider
           recipe={recipe}
           name="gammaN"
           label="gamma, neighbours"
-          help="their weight; 1 is none"
+          help="of the neighbours; 1 is none"
           disabled={mode === "text-only" || mode === "entangled" || mode === "none"}
         />
         <Slider recipe={recipe} name="steps" label="steps" help="from noise to picture" />

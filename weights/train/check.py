@@ -1,0 +1,109 @@
+"""Checks what training draws: `python3 check.py [SAMPLES]`. Prints one line a check; ends with an error at the first that fails."""
+
+import hashlib
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from art import read_art
+from captions import kinds, scene_caption
+from retrieval import Bm25, distance, document_terms, folded, subject_terms
+from scenes import Recipe, Scenes
+from tokenizer import UNKNOWN, Tokenizer
+
+HERE = Path(__file__).parent
+
+
+def main():
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
+    art = read_art(64)
+    scenes = Scenes(art, Tokenizer(HERE / "../emoji-64/tokenizer.json"), 32, Recipe(backgrounds=2))
+    check_second_list(art)
+    check_ranking(art)
+    check_pairs(art, scenes, count)
+    check_batches(scenes)
+    check_words(scenes)
+
+
+def check_second_list(art):
+    """The second held-out list is what its rule gives, and shares nothing with the first."""
+    groups = {}
+    for entity, group in zip(art.entities, art.groups):
+        groups.setdefault(group, set()).add(entity)
+    first, expected = set(art.held_out["first"]), []
+    for members in groups.values():
+        free = sorted(members - first, key=lambda name: hashlib.sha256(f"held out 2: {name}".encode()).hexdigest())
+        expected += free[: round(40 * len(members) / len(art.of_entity))]
+    assert sorted(expected) == sorted(art.held_out["second"]), "held-out-2.txt is not what its rule gives"
+    print(f"held out: {len(first)} and {len(expected)} entities; {len(art.trained)} are trained on")
+
+
+def check_ranking(art):
+    """An entity's name finds its own drawings first, but for names that differ in number alone ("bust" and "busts")."""
+    visible = [i for name in art.trained for i in art.of_entity[name]]
+    ranking = Bm25([document_terms(art.entities[i], art.tags[i]) for i in visible])
+    for name in art.trained:
+        own = art.of_entity[name]
+        found = {art.entities[visible[hit]] for hit in ranking.search(subject_terms(name), len(own))}
+        alike = {other for other in found if folded(other) == folded(name)}
+        assert found == alike, f"{name} finds {found}"
+    print(f"ranking: each of {len(art.trained)} names finds its own drawings first")
+
+
+def check_pairs(art, scenes, count):
+    """Who is drawn and who is a neighbour, over `count` samples."""
+    hidden, found = {*art.held_out["first"], *art.held_out["second"]}, scenes.neighbours
+    rng, seen, wrong, related, without, text = random.Random(0), 0, 0, 0, 0, 0
+    for _ in range(count):
+        sample = scenes.sample(rng, rng.choice((1, 2, 3)))
+        drawn = {slot.drawing for slot in sample["slots"]}
+        first = sample["slots"][0].drawing
+        near = [index for index, _, shown in sample["neighbours"] if shown]
+        assert not drawn & set(near), "a drawing is its own neighbour"
+        assert not hidden & {art.entities[i] for i in (*drawn, *near)}, "a held-out entity was drawn or was a neighbour"
+        for index in near:
+            subject = next((i for i in drawn if art.entities[i] == art.entities[index]), None)
+            if subject is None:
+                wrong += 1
+                continue
+            # A wrong neighbour may happen to show the second thing: only the first thing's own are filtered for certain.
+            if art.entities[index] == art.entities[first] and index in found.matches[first]:
+                assert found.near < distance(found.descriptors, first, index) < found.far, "a filter let a pair pass"
+            related += art.families[index] == art.families[subject]
+        seen += len(near)
+        without += not near
+        text += not sample["text"]
+    print(f"{count} samples, {seen} neighbours: none held out, none the drawing itself, all within both filters")
+    print(
+        f"  wrong {wrong / seen:.1%}, of the same family {related / seen:.1%}, "
+        f"samples without neighbours {without / count:.1%}, without text {text / count:.1%}"
+    )
+    assert 0.08 < without / count < 0.13 and 0.09 < text / count < 0.11 and 0.01 < wrong / seen < 0.06
+
+
+def check_batches(scenes):
+    """A batch follows from seed and step: a run that goes on draws what an uninterrupted one would."""
+    first, again, other = scenes.batch(7, 8), scenes.batch(7, 8), scenes.batch(8, 8)
+    assert all(torch.equal(first[name], again[name]) for name in first if name != "samples"), "a batch is not repeatable"
+    assert not torch.equal(first["x"], other["x"]), "two steps draw the same batch"
+    assert np.isfinite(first["x"].numpy()).all() and first["x"].abs().max() <= 1, "pixels lie outside [-1, 1]"
+    print("batches: step 7 twice is the same, step 8 is another")
+
+
+def check_words(scenes):
+    """Every caption can be spelled, and the words around the names are whole words of the vocabulary."""
+    rng = random.Random(0)
+    for kind in kinds():
+        for words in ({}, dict(size="huge"), dict(position="in the bottom right"), dict(second="fox"), dict(count=3)):
+            ids = scenes.tokenizer.ids(scene_caption("fox", kind, rng, **words), 32)
+            assert UNKNOWN not in ids, f"a caption of {kind} has unknown pieces"
+    spelled = scenes.tokenizer.ids("zq9x", 32)
+    assert UNKNOWN not in spelled, "an unknown word is not spelled out"
+    print("words: every caption is in the vocabulary, others are spelled out")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Writes a checkpoint as the engine reads it: `python3 export.py CHECKPOINT FOLDER [--golden FILE]`.
+
+FOLDER gets model.safetensors (f16, PyTorch names and layouts), config.json and tokenizer.json; `--golden` every stage's inputs
+and outputs of one forward pass in float64 on the rounded weights, stored as f32, for parity tests.
+"""
+
+import argparse
+import json
+import shutil
+import struct
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from reimagen import Config, ReImagen
+from tokenizer import Tokenizer
+
+DTYPES = {torch.float16: "F16", torch.float32: "F32", torch.int32: "I32"}
+TOKENIZER = Path(__file__).parent.parent / "emoji-64" / "tokenizer.json"
+NEIGHBOUR_TEXT_LENGTH = 14
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--golden", type=Path)
+    options = parser.parse_args()
+    saved = torch.load(options.checkpoint, map_location="cpu")
+    weights = {name: tensor.half() for name, tensor in saved["average"].items()}
+    config = Config(**saved["config"])
+
+    options.folder.mkdir(parents=True, exist_ok=True)
+    write_safetensors(options.folder / "model.safetensors", weights)
+    described = dict(architecture="reimagen", prediction="v", schedule="cosine", **asdict(config))
+    (options.folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
+    if (options.folder / "tokenizer.json").resolve() != TOKENIZER.resolve():
+        shutil.copyfile(TOKENIZER, options.folder / "tokenizer.json")
+    if options.golden:
+        model = ReImagen(config).double().eval()
+        model.load_state_dict({name: tensor.double() for name, tensor in weights.items()})
+        write_safetensors(options.golden, golden(model, Tokenizer(TOKENIZER)))
+    step, size = saved["state"]["step"], (options.folder / "model.safetensors").stat().st_size
+    print(f"{options.folder}: step {step}, {sum(w.numel() for w in weights.values())} parameters, {size} bytes")
+
+
+def write_safetensors(path, tensors):
+    """Header and tensors one after another, as the format asks."""
+    head, blobs, at = {"__metadata__": {"format": "pt"}}, [], 0
+    for name, tensor in tensors.items():
+        blob = tensor.detach().contiguous().numpy().tobytes()
+        head[name] = dict(dtype=DTYPES[tensor.dtype], shape=list(tensor.shape), data_offsets=[at, at + len(blob)])
+        at += len(blob)
+        blobs.append(blob)
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.writelines(blobs)
+
+
+@torch.no_grad()
+def golden(model, tokenizer, seed=11, time=0.6):
+    """One pass with a prompt and two neighbours of noise. -> tensors by name."""
+    config, generator = model.config, torch.Generator().manual_seed(seed)
+    inputs = 3 + config.cond_channels
+    x = torch.randn(1, inputs, config.size, config.size, generator=generator).double()
+    neighbours = torch.rand(1, 2, 3, config.size, config.size, generator=generator).double() * 2 - 1
+    ids = torch.tensor([tokenizer.ids("a sloth on the beach", config.text_len)])
+    neighbour_ids = torch.tensor([[tokenizer.ids(text, NEIGHBOUR_TEXT_LENGTH) for text in ("sloth emoji", "bear emoji")]])
+    t, keep = torch.tensor([time]).double(), torch.ones(1, 2, dtype=torch.bool)
+
+    text, mask = model.text(ids)
+    embedding = model.embed(t, text, mask)
+    coarsest, skips = model.down_stack(x, embedding, text, mask)
+    two = model.encode_neighbors(neighbours, neighbour_ids, keep)
+    one = model.encode_neighbors(neighbours[:, :1], neighbour_ids[:, :1], keep[:, :1])
+    found = {
+        "in.x": x,
+        "in.t": t,
+        "in.neighbors": neighbours,
+        "text.tokens": text,
+        "embedding": embedding,
+        "down.out": coarsest,
+        "v.two_neighbors": model(x, t, ids, two),
+        "v.one_neighbor": model(x, t, ids, one),
+        "v.no_neighbor": model(x, t, ids),
+        **{f"down.skip{i}": skip for i, skip in enumerate(skips)},
+        **{f"neighbors.level{level}": tokens for level, (tokens, _) in enumerate(two)},
+    }
+    found = {name: tensor.float() for name, tensor in found.items()}
+    return {**found, "in.ids": ids.int(), "in.neighbor_ids": neighbour_ids.int()}
+
+
+if __name__ == "__main__":
+    main()

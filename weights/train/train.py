@@ -1,0 +1,164 @@
+"""Trains a stage: `python3 train.py configs/base-64.json --out DIR`. Run again after any interruption, it goes on where it was."""
+
+import argparse
+import copy
+import json
+import math
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from art import read_art
+from diffusion import add_noise, draw_levels
+from reimagen import Config, ReImagen
+from scenes import Recipe, Scenes
+from sheet import Sheet
+from tokenizer import Tokenizer
+
+EMA_EVERY = 4  # steps; the average moves so much further each time
+LOG_EVERY = 50
+
+
+class Batches(Dataset):
+    """Batch number i with its noise; it follows from the seed and i alone, so that a run can go on anywhere."""
+
+    def __init__(self, scenes, size):
+        self.scenes, self.size = scenes, size
+
+    def __getitem__(self, step):
+        torch.set_num_threads(1)
+        batch = self.scenes.batch(step, self.size)
+        generator = torch.Generator().manual_seed(self.scenes.seed * 1_000_003 + step)
+        batch["t"] = draw_levels(self.size, generator)
+        batch["noise"] = torch.randn(batch["x"].shape, generator=generator)
+        del batch["samples"]
+        return batch
+
+
+def main():
+    options = parse_options()
+    plan = json.loads(options.config.read_text())
+    plan.update({name: value for name in ("batch", "steps") if (value := getattr(options, name)) is not None})
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(plan["seed"])
+    torch.set_num_threads(options.threads or os.cpu_count())
+    device = torch.device(options.device)
+
+    art = read_art(plan["art"])
+    tokenizer = Tokenizer(options.config.parent / plan["tokenizer"])
+    config = Config(**plan["model"])
+    scenes = Scenes(art, tokenizer, config.text_len, Recipe(**plan["recipe"]), plan["seed"])
+    sheet = Sheet(art, tokenizer, config, device)
+
+    model = ReImagen(config).to(device, memory_format=torch.channels_last)
+    average = copy.deepcopy(model).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(model.parameters(), plan["rate"], betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    state = dict(step=0, seconds=0.0)
+    checkpoint = options.out / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, map_location=device)
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        state = saved["state"]
+
+    def save():
+        whole = dict(
+            config=asdict(config), plan=plan, art=art.sha256, state=state, model=model.state_dict(),
+            average=average.state_dict(), optimizer=optimizer.state_dict(),
+        )  # fmt: skip
+        # A kill while writing leaves the last checkpoint whole.
+        torch.save(whole, checkpoint.with_suffix(".new"))
+        os.replace(checkpoint.with_suffix(".new"), checkpoint)
+
+    def loss_of(batch):
+        ids, neighbour_ids = (batch[name] if options.compile else trimmed(batch[name]) for name in ("ids", "neighbour_ids"))
+        noisy, target = add_noise(batch["x"], batch["t"], batch["noise"])
+        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            seen = model.encode_neighbors(batch["neighbours"], neighbour_ids, batch["keep"])
+            v = model(noisy, batch["t"], ids, seen)
+        return (v.float() - target).square().mean()
+
+    step_loss = torch.compile(loss_of) if options.compile else loss_of
+    loader = DataLoader(
+        Batches(scenes, plan["batch"]), batch_size=None, sampler=range(state["step"], plan["steps"]),
+        num_workers=options.workers, prefetch_factor=2 if options.workers else None, pin_memory=device.type == "cuda",
+    )  # fmt: skip
+    log = (options.out / "log.jsonl").open("a", buffering=1)
+    started, logged, saved_at, losses, norms = time.monotonic(), time.monotonic(), time.monotonic(), [], []
+    seconds_before = state["seconds"]
+    for batch in loader:
+        batch = {name: part.to(device, non_blocking=True) for name, part in batch.items()}
+        rate = plan["rate"] * rate_share(state["step"], plan)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss = step_loss(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0))
+        optimizer.step()
+        losses.append(loss.detach())
+        state["step"] += 1
+        state["seconds"] = seconds_before + time.monotonic() - started
+        step = state["step"]
+        if step % EMA_EVERY == 0:
+            # Early on the average follows quickly.
+            kept = min(plan["ema"], (1 + step) / (10 + step)) ** EMA_EVERY
+            torch._foreach_lerp_(list(average.parameters()), [p.detach() for p in model.parameters()], 1 - kept)
+        if step % LOG_EVERY == 0:
+            now = time.monotonic()
+            entry = dict(
+                step=step, samples=step * plan["batch"], loss=mean(losses), norm=mean(norms), rate=rate,
+                per_second=LOG_EVERY * plan["batch"] / (now - logged), hours=state["seconds"] / 3600,
+            )  # fmt: skip
+            log.write(json.dumps({name: float(f"{value:.5g}") for name, value in entry.items()}) + "\n")
+            logged, losses, norms = now, [], []
+        if step % options.sheet_every == 0 or step == plan["steps"]:
+            found = sheet.draw(average, options.out / f"sheet-{step:06}.png")
+            log.write(json.dumps(dict(step=step, **found)) + "\n")
+            logged = time.monotonic()
+        if time.monotonic() - saved_at > options.save_every or step == plan["steps"]:
+            save()
+            saved_at = time.monotonic()
+    print(f"{state['step']} steps, {state['seconds'] / 3600:.2f} hours: {checkpoint}")
+
+
+def rate_share(step, plan):
+    """Warm-up, constant, and for the last share `decay` of the steps half a cosine down to a hundredth."""
+    begin = plan["steps"] * (1 - plan["decay"])
+    falling = min(max((step - begin) / (plan["steps"] - begin), 0), 1) if plan["decay"] else 0
+    return min(1, (step + 1) / plan["warmup"]) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * falling)))
+
+
+def trimmed(ids):
+    """Ids without the columns that are empty in every row."""
+    used = (ids != 0).flatten(0, -2).any(0).sum()
+    return ids[..., : int(used)]
+
+
+def mean(values):
+    return torch.stack(values).mean().item()
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint.pt, log.jsonl and sheets")
+    parser.add_argument("--steps", type=int, help="in all, earlier runs included; the rate falls over the last of them")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--compile", action="store_true", help="for GPUs; on CPUs it gains nothing")
+    parser.add_argument("--threads", type=int, help="of the CPU; all unless given")
+    parser.add_argument("--workers", type=int, default=1, help="processes that compose scenes")
+    parser.add_argument("--save-every", type=float, default=300, help="seconds")
+    parser.add_argument("--sheet-every", type=int, default=1000, help="steps")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
