@@ -3,7 +3,7 @@ import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { BufferRange, Executor } from "../graph/executor.ts";
 import type { Stage } from "../graph/graph.ts";
-import type { Picture } from "../io/picture.ts";
+import { type Picture, picturesOf } from "../io/picture.ts";
 import { type GenerationInputs, stepRow, writeRequest } from "./inputs.ts";
 import type { DenoisingModel } from "./loop.ts";
 import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
@@ -385,19 +385,6 @@ export class Generation implements AsyncIterable<Progress> {
     const [noise, x] = [this.#executor.range("noise"), this.#executor.range("x")];
     encoder.copyBufferToBuffer(noise.buffer, noise.offset, x.buffer, x.offset, x.size);
   }
-}
-
-/** Pictures from RGBA8 words, [N, height, width]. */
-export function picturesOf(
-  words: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
-  { width, height }: { readonly width: number; readonly height: number },
-): Picture[] {
-  const bytes = width * height * 4;
-  return Array.from({ length: words.byteLength / bytes }, (_, i) => ({
-    width,
-    height,
-    pixels: new Uint8ClampedArray(words.buffer, words.byteOffset + i * bytes, bytes),
-  }));
 }
 
 /** The error of a generation that was cut short after some of its steps. */

@@ -3,10 +3,11 @@ import { ReimagenError } from "../../errors.ts";
 import type { Picture } from "../../io/picture.ts";
 import { levelSizes } from "../../models/diffusers/unet.ts";
 import { guidanceSteps } from "../guidance.ts";
+import { keyOf } from "../philox.ts";
 import { checkInteger } from "../range.ts";
-
 import { type Sampler, stepCoefficients } from "../samplers.ts";
-import { defaultSettings, type SamplingSettings, samplingSettings } from "../settings.ts";
+import type { SchedulerConfig } from "../scheduler-config.ts";
+import { type SamplingSettings, samplingSettings } from "../settings.ts";
 import type { StepCoefficients } from "../step.ts";
 import { defaults, type PipelineDefinition } from "./definition.ts";
 import type { Storage } from "./memory.ts";
@@ -82,50 +83,20 @@ export function decidePipeline(
 ): PipelineDecision {
   const { low } = request;
   if (request.prompt.trim() === "") throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty");
-  if (Boolean(low) !== Boolean(definition.noising))
-    throw new ReimagenError(
-      "argument",
-      low
-        ? `${definition.name} draws from a prompt alone, and cannot start from a smaller picture`
-        : `${definition.name} is an upscaler: it needs a smaller picture to start from`,
-    );
-  const pictures = request.pictures ?? (low ? low.values.length / (low.width * low.height * 3) : 1);
-  checkInteger("pictures", pictures, 1, Number.MAX_SAFE_INTEGER);
-  if (low && low.values.length !== pictures * low.width * low.height * 3)
-    throw new ReimagenError(
-      "argument",
-      `${pictures} smaller pictures of ${low.width}x${low.height} have ${pictures * low.width * low.height * 3} values, got ${low.values.length}`,
-    );
-  const noiseLevel = request.noiseLevel ?? definition.noising?.level ?? 0;
-  if (definition.noising) {
-    const { classes } = definition.unet;
-    const most = Math.min(
-      definition.noising.most,
-      classes.kind === "table" ? classes.rows - 1 : Number.MAX_SAFE_INTEGER,
-    );
-    checkInteger("noise level", noiseLevel, 0, most);
-  }
-  const { schedule, prediction, sampler, thresholding } = definition.scheduler(request.sampler);
-  const usual = defaults[definition.class];
-  const gamma = request.gamma ?? usual.gamma;
-  const settings = samplingSettings({
-    ...sampler,
-    steps: request.steps ?? usual.steps,
-    ...(request.etaDdim !== undefined && { etaDdim: request.etaDdim }),
-    thresholding,
-    guidance: { ...defaultSettings.guidance, mode: "text-only", gammaP: gamma },
-    seed: request.seed ?? defaultSettings.seed,
-  });
+  const pictures = countOf(definition, request);
+  const noiseLevel = noiseLevelOf(definition, request);
+  const { schedule, prediction, ...sampling } = definition.scheduler(request.sampler);
+  const settings = settingsOf(definition, request, sampling);
   const coefficients = stepCoefficients(schedule, prediction, settings);
   const seeds = Array.from({ length: pictures }, (_, i) => settings.seed + i);
   // The last picture's seed must be in range too.
-  samplingSettings({ seed: seeds.at(-1)! });
+  keyOf(seeds.at(-1)!);
   const [height, width] = extentOf(definition, request);
   const shape: UnetShape = {
     storage: storage.activations,
     weights: storage.weights,
     pictures,
-    evaluations: gamma === 1 ? 1 : 2,
+    evaluations: settings.guidance.gammaP === 1 ? 1 : 2,
     height,
     width,
     tokens,
@@ -137,6 +108,49 @@ export function decidePipeline(
   };
   const guidance = seeds.map((seed) => guidanceSteps(settings.guidance, coefficients.length, seed));
   return { shape, settings, seeds, coefficients, guidance, noiseLevel };
+}
+
+/** How many pictures; an upscaler has one of each smaller one. */
+function countOf({ name, noising }: PipelineDefinition, { low, pictures: asked }: PipelineRequest): number {
+  if (Boolean(low) !== Boolean(noising))
+    throw new ReimagenError(
+      "argument",
+      low
+        ? `${name} draws from a prompt alone, and cannot start from a smaller picture`
+        : `${name} is an upscaler: it needs a smaller picture to start from`,
+    );
+  const each = low && low.width * low.height * 3;
+  const pictures = asked ?? (each ? low.values.length / each : 1);
+  checkInteger("pictures", pictures, 1, Number.MAX_SAFE_INTEGER);
+  if (each && low.values.length !== pictures * each)
+    throw new ReimagenError(
+      "argument",
+      `${pictures} smaller pictures of ${low.width}x${low.height} have ${pictures * each} values, got ${low.values.length}`,
+    );
+  return pictures;
+}
+
+function noiseLevelOf({ noising, unet }: PipelineDefinition, { noiseLevel }: PipelineRequest): number {
+  const level = noiseLevel ?? noising?.level ?? 0;
+  const rows = unet.classes.kind === "table" ? unet.classes.rows : Number.POSITIVE_INFINITY;
+  if (noising) checkInteger("noise level", level, 0, Math.min(noising.most, rows - 1));
+  return level;
+}
+
+function settingsOf(
+  definition: PipelineDefinition,
+  { steps, etaDdim, gamma, seed }: PipelineRequest,
+  { sampler, thresholding }: Pick<SchedulerConfig, "sampler" | "thresholding">,
+): SamplingSettings {
+  const usual = defaults[definition.class];
+  return samplingSettings({
+    ...sampler,
+    steps: steps ?? usual.steps,
+    ...(etaDdim !== undefined && { etaDdim }),
+    thresholding,
+    guidance: { mode: "text-only", gammaP: gamma ?? usual.gamma },
+    seed,
+  });
 }
 
 /** Pixels of a latent's side, or 1 where pixels are drawn. */
