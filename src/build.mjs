@@ -2,11 +2,11 @@
 import { readFile, rm } from "node:fs/promises";
 import { build } from "esbuild";
 
-/** A kernel without what only people read; WGSL has no strings that could hold a comment's start. */
-function withoutComments(code) {
+/** A kernel without what only people read: comments (WGSL has no strings that could hold one's start) and space, but for that which keeps two minuses apart. */
+function squeezed(code) {
   const lines = code.replace(/\/\/.*$/gm, "").split("\n");
   return lines
-    .map((line) => line.trim())
+    .map((line) => line.trim().replace(/ ?([,;:{}()=*+/<>&|%]| -(?= [^-])) ?/g, (_, sign) => sign.trim()))
     .filter(Boolean)
     .join("\n");
 }
@@ -15,7 +15,7 @@ const kernels = {
   name: "kernels",
   setup({ onLoad }) {
     onLoad({ filter: /\.wgsl$/ }, async ({ path }) => ({
-      contents: withoutComments(await readFile(path, "utf8")),
+      contents: squeezed(await readFile(path, "utf8")),
       loader: "text",
     }));
   },
@@ -24,7 +24,7 @@ const kernels = {
 // Chunks are named by their content: those of earlier builds would stay.
 await rm("dist", { recursive: true, force: true });
 await build({
-  entryPoints: ["src/index.ts", "src/node/index.ts", "src/node/cli.ts"],
+  entryPoints: ["src/index.ts", "src/diffusers.ts", "src/node/index.ts", "src/node/cli.ts"],
   bundle: true,
   splitting: true,
   format: "esm",

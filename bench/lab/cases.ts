@@ -1,7 +1,7 @@
 // What `ops` runs: an op at a shape, from the plan of the shipped model and from U-Nets of known sizes.
 
-import { textRows } from "../../src/diffusion/inputs.ts";
-import { denoisingLoop, type LoopShape } from "../../src/diffusion/loop.ts";
+import { denoisingLoop } from "../../src/diffusion/loop.ts";
+import { type ReimagenShape, reimagenModel, textRows } from "../../src/diffusion/reimagen.ts";
 import { fuse } from "../../src/graph/fuse.ts";
 import { type Graph, GraphBuilder, type Node, type Value } from "../../src/graph/graph.ts";
 import { hoist } from "../../src/graph/hoist.ts";
@@ -25,7 +25,7 @@ export interface OpCase {
 }
 
 /** The loops that a user can ask of the shipped model, between which all its ops are met: k = 2, guidance. */
-export const loops: readonly Omit<LoopShape, "storage">[] = [
+export const loops: readonly Omit<ReimagenShape, "storage">[] = [
   { thresholding: { kind: "static", range: 1 } as const, stochastic: false, multistep: true },
   { thresholding: { kind: "dynamic", quantile: 0.995, max: 3 } as const, stochastic: true, multistep: false },
 ].map((sampler) => ({ pictures: 1, evaluations: 2, texts: textRows, neighbors: 2, ...sampler }));
@@ -42,7 +42,7 @@ export function modelCases(config: ModelConfig, storage: "f32" | "f16"): OpCase[
     const known = cases.get(name);
     cases.set(name, { set: "shipped", name, node: known?.node ?? node, uses: (known?.uses ?? 0) + Number(used) });
   };
-  const graphs = loops.map((shape) => prune(denoisingLoop(config, { ...shape, storage })));
+  const graphs = loops.map((shape) => prune(denoisingLoop(reimagenModel(config, shape), { ...shape, storage })));
   graphs.forEach((built, i) => {
     const graph = fuse(built);
     const step = new Set(hoist(graph).step);

@@ -1,7 +1,8 @@
 // A denoising loop with random weights, ready to run: what a model of any size costs does not depend on what it has learned.
 import type { GenerationInputs } from "../../src/diffusion/inputs.ts";
-import { stepRow, textRows, writeRequest } from "../../src/diffusion/inputs.ts";
-import { denoisingLoop, type LoopShape } from "../../src/diffusion/loop.ts";
+import { stepRow, writeRequest } from "../../src/diffusion/inputs.ts";
+import { denoisingLoop } from "../../src/diffusion/loop.ts";
+import { type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "../../src/diffusion/reimagen.ts";
 import { stepCoefficients } from "../../src/diffusion/samplers.ts";
 import { cosineSchedule } from "../../src/diffusion/schedule.ts";
 import { samplingSettings } from "../../src/diffusion/settings.ts";
@@ -47,7 +48,7 @@ export interface Loop {
 /** Compiles a loop of the default recipe for a model and gives it random weights. Throws what `createExecutor` throws. */
 export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes = {}): Promise<Loop> {
   const { pictures = 1, neighbors = 2, storage = "f32" } = sizes;
-  const shape: LoopShape = {
+  const shape: ReimagenShape = {
     storage,
     pictures,
     evaluations: 2,
@@ -57,19 +58,19 @@ export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes =
     stochastic: false,
     multistep: true,
   };
-  const graph = denoisingLoop(config, shape);
+  const graph = denoisingLoop(reimagenModel(config, shape), shape);
   const plan = compileGraph(graph, gpu.traits);
   const weights = randomWeights(gpu, graph);
   const executor = await createExecutor(gpu, plan, weights);
   const inputs = inputsOf(config, pictures, neighbors);
   const images = neighbors * config.size ** 2 * 3;
-  writeRequest(executor, config, inputs);
+  writeRequest(executor, inputs);
   if (neighbors)
     executor.write(
       "neighbor.images",
       Float32Array.from({ length: images }, (_, i) => Math.sin(i)),
     );
-  const rows = stepRow(executor, config, inputs, 0) as Uint8Array<ArrayBuffer>;
+  const rows = stepRow(executor, inputs, 0) as Uint8Array<ArrayBuffer>;
   const buffer = gpu.allocate("step row", rows.byteLength, GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
   gpu.device.queue.writeBuffer(buffer, 0, rows);
   return {
@@ -116,14 +117,12 @@ function inputsOf(config: ModelConfig, pictures: number, neighbors: number): Gen
   const coefficients = stepCoefficients(cosineSchedule, "v", settings);
   // The most that neighbours can cost: both evaluations see them.
   const both = { conditional: { text: true, neighbors: true }, base: { text: false, neighbors: true }, weight: 3 };
+  const captions = Array.from({ length: neighbors }, (_, i) => text(3 + i));
   return {
-    prompt: text(1),
-    empty: text(2),
-    captions: Array.from({ length: neighbors }, (_, i) => text(3 + i)),
+    conditions: reimagenConditions(config, { prompt: text(1), empty: text(2), captions }, 1),
     seeds: Array.from({ length: pictures }, (_, i) => i),
     coefficients,
     guidance: Array.from({ length: pictures }, () => coefficients.map(() => both)),
-    timestepUnit: 1,
   };
 }
 

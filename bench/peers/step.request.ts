@@ -1,6 +1,6 @@
 // The one request that both sides of `step.ts` compute: prompts, neighbours, noise and time.
-import type { EncodedText } from "../../src/diffusion/inputs.ts";
 import { keyOf, philox4x32, stream, uniform } from "../../src/diffusion/philox.ts";
+import type { EncodedText } from "../../src/diffusion/reimagen.ts";
 import { onWhite } from "../../src/io/picture.ts";
 import { readTokenizer } from "../../src/io/tokenizer.ts";
 import type { ModelConfig } from "../../src/models/config.ts";

@@ -2,7 +2,7 @@
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { compileGraph, type Plan } from "../graph/compile.ts";
-import { createExecutor, type Executor, type WeightBuffers } from "../graph/executor.ts";
+import type { Executor, ExecutorOptions } from "../graph/executor.ts";
 import { weightsOf } from "../graph/graph.ts";
 import { checkLimits } from "../graph/limits.ts";
 import { type ProfiledDispatch, profileStage } from "../graph/profile.ts";
@@ -15,10 +15,11 @@ import { readWordPiece } from "../io/wordpiece.ts";
 import { type ModelConfig, readConfig } from "../models/config.ts";
 import { loadWeights } from "../models/weights.ts";
 import { endedEarly, type Generated, Generation } from "./generation.ts";
-import { textRows } from "./inputs.ts";
-import { denoisingLoop, type LoopShape } from "./loop.ts";
+import { denoisingLoop } from "./loop.ts";
 import { checkNeighbors } from "./neighbors.ts";
-import { decide, type GenerationRequest, type ModelDefinition, planOf } from "./request.ts";
+import { type ReimagenShape, reimagenModel, textRows } from "./reimagen.ts";
+import { decide, type GenerationRequest, type ModelDefinition } from "./request.ts";
+import { type Loadable, makeResident, type Resident } from "./resident.ts";
 
 /** A checkpoint folder's files, wherever they lie. */
 export interface ModelFiles {
@@ -57,9 +58,6 @@ export interface GenerateOptions extends StartOptions {
   readonly onStep?: (done: number, total: number, generation: Generation) => void | Promise<void>;
 }
 
-/** Executors kept for requests of the same kind; each holds its own activations. */
-const KEPT_EXECUTORS = 4;
-
 /**
  * Loads a model onto a device. Throws `config`, `checkpoint`, `tensor`, `dtype`, `not-finite`, `limit`, `device-lost` or `aborted`, and
  * leaves nothing behind.
@@ -72,8 +70,9 @@ export async function createEngine(gpu: Gpu, files: ModelFiles, options: EngineO
       `${files.name}: the tokenizer has ${tokenizer.vocabularySize} words, but the config's vocab is ${config.vocab}`,
     );
   const definition = { config, tokenizer, storage: options.storage ?? "f32" };
-  const weights = await load(gpu, files, definition, options);
-  return new Engine(gpu, files, definition, weights, options.tuning);
+  const resident = await makeResident(gpu, loadableOf(gpu, files, definition), options);
+  if (options.tuning) resident.tuning = options.tuning;
+  return new Engine(gpu, definition, resident);
 }
 
 /** What a checkpoint folder says of its model beside the weights. Throws `config`. */
@@ -89,13 +88,8 @@ export function readDefinition({
   };
 }
 
-async function load(
-  gpu: Gpu,
-  files: ModelFiles,
-  { config, storage }: ModelDefinition,
-  options: EngineOptions = {},
-): Promise<WeightBuffers> {
-  const probe: LoopShape = {
+function loadableOf(gpu: Gpu, files: ModelFiles, { config, storage }: ModelDefinition): Loadable<ReimagenShape> {
+  const probe: ReimagenShape = {
     storage,
     pictures: 1,
     evaluations: 2,
@@ -105,50 +99,40 @@ async function load(
     stochastic: false,
     multistep: false,
   };
-  await gpu.renew();
-  const source = await files.weights(options.signal);
-  try {
-    const checkpoint = await openSafetensors(source, options.signal);
-    const loop = denoisingLoop(config, probe);
-    checkLimits(gpu.traits.limits, compileGraph(loop, gpu.traits));
-    // Those of the loop as built: a checkpoint also holds what the plan prunes, as the neighbours' tokens of a level that does not attend.
-    const weights = await loadWeights(gpu, checkpoint, weightsOf(loop), options);
-    await gpu.idle();
-    return weights;
-  } finally {
-    await source.close?.();
-  }
+  const graph = (shape: ReimagenShape) => denoisingLoop(reimagenModel(config, shape), shape);
+  return {
+    graph,
+    async load(options) {
+      const source = await files.weights(options.signal);
+      try {
+        const checkpoint = await openSafetensors(source, options.signal);
+        const loop = graph(probe);
+        checkLimits(gpu.traits.limits, compileGraph(loop, gpu.traits));
+        // Those of the loop as built: a checkpoint also holds what the plan prunes, as the neighbours' tokens of a level that does not attend.
+        return await loadWeights(gpu, checkpoint, weightsOf(loop), options);
+      } finally {
+        await source.close?.();
+      }
+    },
+  };
 }
 
 /** A loaded model. */
 export class Engine {
-  readonly #files: ModelFiles;
   readonly #definition: ModelDefinition;
-  #weights: WeightBuffers;
-  #tuning: Tuning;
-  /** Where the weights are. */
-  #device: GPUDevice;
-  /** Executors that nobody uses, most recently used last. */
-  #idle: { readonly kind: string; readonly executor: Executor }[] = [];
-  readonly #kinds = new Map<Executor, string>();
+  readonly #resident: Resident<ReimagenShape>;
   readonly #generations = new Set<Generation>();
-  #restoring: Promise<void> | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
   /** For `createEngine`. */
   constructor(
     readonly gpu: Gpu,
-    files: ModelFiles,
     definition: ModelDefinition,
-    weights: WeightBuffers,
-    tuning: Tuning = new Map(),
+    resident: Resident<ReimagenShape>,
   ) {
-    this.#tuning = tuning;
-    this.#files = files;
     this.#definition = definition;
-    this.#weights = weights;
-    this.#device = gpu.device;
+    this.#resident = resident;
   }
 
   get config(): ModelConfig {
@@ -188,7 +172,7 @@ export class Engine {
     const borrow = async () => {
       let executor: Executor | undefined;
       try {
-        executor = await this.#borrow(decision.shape, options);
+        executor = await this.#resident.borrow(decision.shape, executorOptions(options));
         check();
         return executor;
       } catch (error) {
@@ -203,9 +187,12 @@ export class Engine {
     checkNeighbors(this.gpu, images);
     const host = {
       gpu: this.gpu,
-      config: this.config,
+      model: reimagenModel(this.config, decision.shape),
       borrow,
-      giveBack: (executor: Executor, generation: Generation) => this.#giveBack(executor, generation),
+      giveBack: (executor: Executor, generation: Generation) => {
+        this.#generations.delete(generation);
+        this.#resident.giveBack(executor);
+      },
     };
     const generation = new Generation(host, await borrow(), decision, options.signal);
     this.#generations.add(generation);
@@ -226,7 +213,7 @@ export class Engine {
   /** The plan of a request's kind, as `explain` prints it. Throws what `warnings` throws. */
   plan(request: GenerationRequest): Plan {
     this.#checkUsable();
-    return planOf(this.#definition, request, this.gpu.traits, this.#tuning);
+    return this.#resident.plan(decide(this.#definition, request).shape);
   }
 
   /** Runs the first step of a request dispatch by dispatch, and says how long each takes. Throws what `generate` throws. */
@@ -250,15 +237,11 @@ export class Engine {
   async tune(request: GenerationRequest, options: TuneOptions = {}): Promise<Tuning> {
     const generation = await this.start(request, options.signal ? { signal: options.signal } : {});
     try {
-      const tuning = new Map(this.#tuning);
+      const resident = this.#resident;
+      const tuning = new Map(resident.tuning);
       await generation.measure((executor, stage) => tuneStage(this.gpu, executor, stage, tuning, options));
-      if (tuning.size > this.#tuning.size) {
-        this.#tuning = tuning;
-        // Executors of before keep the kernels that they have.
-        for (const { executor } of this.#idle.splice(0)) executor.dispose();
-        this.#kinds.clear();
-      }
-      return this.#tuning;
+      if (tuning.size > resident.tuning.size) resident.tuning = tuning;
+      return resident.tuning;
     } finally {
       generation.dispose();
     }
@@ -268,56 +251,14 @@ export class Engine {
   dispose(): void {
     this.#disposed = true;
     for (const generation of this.#generations) generation.disposeWithEngine();
-    for (const { executor } of this.#idle.splice(0)) executor.dispose();
-    for (const buffer of this.#weights.values()) this.gpu.release(buffer);
+    this.#resident.dispose();
   }
 
   #checkUsable(): void {
     if (this.#disposed) throw new ReimagenError("argument", "this engine has been disposed of");
   }
+}
 
-  async #borrow(shape: LoopShape, { onCompile, signal }: StartOptions): Promise<Executor> {
-    await this.#restore();
-    const kind = JSON.stringify(shape);
-    const at = this.#idle.findLastIndex((idle) => idle.kind === kind);
-    if (at >= 0) return this.#idle.splice(at, 1)[0]!.executor;
-    const plan = compileGraph(denoisingLoop(this.config, shape), this.gpu.traits, this.#tuning);
-    const executor = await createExecutor(this.gpu, plan, this.#weights, {
-      ...(onCompile && { onProgress: onCompile }),
-      ...(signal && { signal }),
-    });
-    this.#kinds.set(executor, kind);
-    return executor;
-  }
-
-  #giveBack(executor: Executor, generation: Generation): void {
-    this.#generations.delete(generation);
-    const kind = this.#kinds.get(executor);
-    if (this.#disposed || kind === undefined) executor.dispose();
-    else this.#idle.push({ kind, executor });
-    while (this.#idle.length > KEPT_EXECUTORS) {
-      const { executor: oldest } = this.#idle.shift()!;
-      this.#kinds.delete(oldest);
-      oldest.dispose();
-    }
-  }
-
-  /** Sees to it that the weights are on a device that lives. Throws `device-lost` when it is not ours to replace. */
-  #restore(): Promise<void> {
-    this.#restoring ??= this.#renew().finally(() => {
-      this.#restoring = undefined;
-    });
-    return this.#restoring;
-  }
-
-  async #renew(): Promise<void> {
-    const { gpu } = this;
-    if (!gpu.loss && gpu.device === this.#device) return;
-    // What was on the lost device is gone; executors in use are found not to be ours when they come back.
-    this.#idle = [];
-    this.#kinds.clear();
-    this.#weights = await load(gpu, this.#files, this.#definition);
-    this.#device = gpu.device;
-    if (this.#disposed) for (const buffer of this.#weights.values()) gpu.release(buffer);
-  }
+function executorOptions({ onCompile, signal }: StartOptions): ExecutorOptions {
+  return { ...(onCompile && { onProgress: onCompile }), ...(signal && { signal }) };
 }

@@ -3,9 +3,9 @@ import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { BufferRange, Executor } from "../graph/executor.ts";
 import type { Stage } from "../graph/graph.ts";
-import type { Picture } from "../io/picture.ts";
-import type { ModelConfig } from "../models/config.ts";
+import { type Picture, picturesOf } from "../io/picture.ts";
 import { type GenerationInputs, stepRow, writeRequest } from "./inputs.ts";
+import type { DenoisingModel } from "./loop.ts";
 import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
 import type { Decision } from "./request.ts";
 import type { SamplingSettings } from "./settings.ts";
@@ -39,7 +39,7 @@ export interface EncodeOptions {
 /** What a generation needs of its engine. */
 export interface GenerationHost {
   readonly gpu: Gpu;
-  readonly config: ModelConfig;
+  readonly model: Pick<DenoisingModel, "extent" | "visible">;
   /** An executor for this generation alone, on a device that lives, if need be on a new one. */
   borrow(): Promise<Executor>;
   giveBack(executor: Executor, generation: Generation): void;
@@ -90,9 +90,9 @@ export class Generation implements AsyncIterable<Progress> {
 
   /** Brings the neighbours' pictures to the device; for the engine. Errors: those of `uploadNeighbors`. */
   async prepare(images: readonly NeighborImage[]): Promise<void> {
-    const { gpu, config } = this.#host;
+    const { gpu, model } = this.#host;
     if (images.length > 0) {
-      await uploadNeighbors(gpu, images, this.#executor.range("neighbor.images"), config.size);
+      await uploadNeighbors(gpu, images, this.#executor.range("neighbor.images"), model.extent[0]);
       if (gpu.renewable) this.#images = (await this.#executor.read("neighbor.images")) as Float32Array<ArrayBuffer>;
     }
     this.#check();
@@ -113,9 +113,14 @@ export class Generation implements AsyncIterable<Progress> {
     return this.#step === this.steps;
   }
 
-  /** Pixels a side. */
-  get size(): number {
-    return this.#host.config.size;
+  /** In pixels, or values of a latent. */
+  get height(): number {
+    return this.#host.model.extent[0];
+  }
+
+  /** In pixels, or values of a latent. */
+  get width(): number {
+    return this.#host.model.extent[1];
   }
 
   /** How many pictures are drawn at once. */
@@ -198,15 +203,15 @@ export class Generation implements AsyncIterable<Progress> {
     if (this.#stale) throw this.#loss();
     if (!(Number.isInteger(index) && index >= 0 && index < this.pictures))
       throw new ReimagenError("argument", `index should be 0 to ${this.pictures - 1}, got ${index}`);
-    copyToTexture(encoder, this.#executor.range(what), index, this.size, texture, origin);
+    copyToTexture(encoder, this.range(what), { index, width: this.width, height: this.height }, texture, origin);
   }
 
-  /** A texture of the model's size with the picture as it stands; the caller's to use, to fill anew by `copyToTexture`, and to destroy. */
+  /** A texture of the picture's size with the picture as it stands; the caller's to use, to fill anew by `copyToTexture`, and to destroy. */
   createTexture({ usage, format = "rgba8unorm", label = "reimagen", ...copy }: TextureOptions): GPUTexture {
     this.#check();
     const texture = this.#device.createTexture({
       label,
-      size: [this.size, this.size],
+      size: [this.width, this.height],
       format,
       usage: usage | GPUTextureUsage.COPY_DST,
     });
@@ -217,26 +222,22 @@ export class Generation implements AsyncIterable<Progress> {
   }
 
   /**
-   * Where the pictures lie on the GPU, for copies and shaders: `picture` and `estimate` RGBA8 u32 [N, S, S], `x` f32 [N, S, S, 3]. Not to
-   * be written, and gone after `dispose`, `finish` or a loss of the device.
+   * Where the pictures lie on the GPU, for copies and shaders: `picture` and `estimate` RGBA8 u32 [N, H, W], `x` f32 [N, H, W, C]. Not to
+   * be written, and gone after `dispose`, `finish` or a loss of the device. Throws `argument` for pictures where x is a latent.
    */
   range(what: Shown | "x"): BufferRange {
     this.#check();
+    if (what !== "x") this.#checkVisible();
     return this.#executor.range(what);
   }
 
-  /** The pictures as they stand. Throws `device-lost` as iterating does. */
+  /** The pictures as they stand. Throws `device-lost` as iterating does, and what `range` throws. */
   async read(what: Shown): Promise<Picture[]> {
-    const words = await this.#read(what);
-    const { size } = this;
-    return this.#inputs.seeds.map((_, i) => ({
-      width: size,
-      height: size,
-      pixels: new Uint8ClampedArray(words.buffer, i * size * size * 4, size * size * 4),
-    }));
+    this.#checkVisible();
+    return picturesOf(await this.#read(what), this);
   }
 
-  /** x as values, [N, S, S, 3], nominally in [-1, 1]. Throws `not-finite` when the model produced NaN or infinity, and what `read` throws. */
+  /** x as values, [N, H, W, C], those of a picture nominally in [-1, 1]. Throws `not-finite` when the model produced NaN or infinity, and what `read` throws. */
   async values(): Promise<Float32Array<ArrayBuffer>> {
     const values = (await this.#read("x.next")) as Float32Array<ArrayBuffer>;
     const at = values.findIndex((v) => !Number.isFinite(v));
@@ -287,6 +288,11 @@ export class Generation implements AsyncIterable<Progress> {
     if (this.#ended === "disposed") throw new ReimagenError("argument", "this generation has been disposed of");
     if (!this.#ended && !this.#signal?.aborted) return;
     throw endedEarly(this.#ended ? "engine" : "signal", this.#step, this.steps);
+  }
+
+  #checkVisible(): void {
+    if (!this.#host.model.visible)
+      throw new ReimagenError("argument", "what is drawn here is a latent, which no one can see before it is decoded");
   }
 
   get #stale(): boolean {
@@ -361,17 +367,18 @@ export class Generation implements AsyncIterable<Progress> {
   }
 
   #writeInputs(): StepRows {
-    const { gpu, config } = this.#host;
+    const { gpu, model } = this.#host;
     const executor = this.#executor;
-    writeRequest(executor, config, this.#inputs);
+    writeRequest(executor, this.#inputs);
     // What an earlier generation left must not be shown, nor, as it may be NaN, even be multiplied by zero.
     const encoder = this.#device.createCommandEncoder({ label: "clear" });
-    for (const name of ["picture", "estimate", ...(this.#executor.has("x0.previous") ? ["x0.previous"] : [])]) {
-      const { buffer, offset, size } = this.#executor.range(name);
+    const shown = model.visible ? ["picture", "estimate"] : [];
+    for (const name of [...shown, ...(executor.has("x0.previous") ? ["x0.previous"] : [])]) {
+      const { buffer, offset, size } = executor.range(name);
       encoder.clearBuffer(buffer, offset, size);
     }
     this.#device.queue.submit([encoder.finish()]);
-    return new StepRows(gpu, executor, this.steps, (step) => stepRow(executor, config, this.#inputs, step));
+    return new StepRows(gpu, executor, this.steps, (step) => stepRow(executor, this.#inputs, step));
   }
 
   #encodeFirstState(encoder: GPUCommandEncoder): void {

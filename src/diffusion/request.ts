@@ -6,9 +6,10 @@ import type { Tuning } from "../graph/tuning.ts";
 import type { Tokenizer } from "../io/tokens.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type GuidanceMode, guidanceSteps } from "./guidance.ts";
-import { type EncodedText, type GenerationInputs, textRows } from "./inputs.ts";
+import type { GenerationInputs } from "./inputs.ts";
 import { denoisingLoop, type LoopShape } from "./loop.ts";
 import type { NeighborPicture } from "./neighbors.ts";
+import { type EncodedText, type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "./reimagen.ts";
 import { stepCoefficients } from "./samplers.ts";
 import { cosineSchedule, discreteSchedule, type NoiseSchedule } from "./schedule.ts";
 import { type PartialSettings, type SamplingSettings, samplingSettings } from "./settings.ts";
@@ -35,8 +36,8 @@ export interface ModelDefinition {
 }
 
 /** A request, decided. */
-export interface Decision {
-  readonly shape: LoopShape;
+export interface Decision<Shape extends LoopShape = LoopShape> {
+  readonly shape: Shape;
   readonly inputs: GenerationInputs;
   readonly settings: SamplingSettings;
   /** What the user should know: text that was cut, words that the model does not know. */
@@ -44,7 +45,7 @@ export interface Decision {
 }
 
 /** Throws `prompt`, `argument` or `config`. */
-export function decide(model: ModelDefinition, request: GenerationRequest): Decision {
+export function decide(model: ModelDefinition, request: GenerationRequest): Decision<ReimagenShape> {
   const { config, tokenizer, storage } = model;
   const { neighbors = [], pictures = 1, prompt } = request;
   if (config.cond_channels)
@@ -72,16 +73,19 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
   const guidance = seeds.map((seed) => guidanceSteps({ ...settings.guidance, mode }, coefficients.length, seed));
   const warnings: string[] = [];
   const encode = (what: string, text: string) => encodeText(model, what, text, warnings);
-  const inputs: GenerationInputs = {
+  const texts = {
     prompt: encode("prompt", prompt),
     empty: tokenizer.tokenize("", config.text_len),
     captions: neighbors.map(({ caption }, i) => encode(`caption of neighbour ${i + 1}`, caption)),
+  };
+  const timestepUnit = schedule.kind === "cosine" ? 1 : 1 / 1000;
+  const inputs: GenerationInputs = {
+    conditions: reimagenConditions(config, texts, timestepUnit),
     seeds,
     coefficients,
     guidance,
-    timestepUnit: schedule.kind === "cosine" ? 1 : 1 / 1000,
   };
-  const shape: LoopShape = {
+  const shape: ReimagenShape = {
     storage,
     pictures,
     evaluations: guidance.flat().some(({ base }) => base) ? 2 : 1,
@@ -101,7 +105,8 @@ export function planOf(
   traits: DeviceTraits,
   tuning?: Tuning,
 ): Plan {
-  return compileGraph(denoisingLoop(model.config, decide(model, request).shape), traits, tuning);
+  const { shape } = decide(model, request);
+  return compileGraph(denoisingLoop(reimagenModel(model.config, shape), shape), traits, tuning);
 }
 
 function encodeText(

@@ -21,8 +21,7 @@ export interface SchedulerConfig {
  * or value that is not supported.
  */
 export function readScheduler(name: string, text: string, instead?: Sampler): SchedulerConfig {
-  // Python writes an infinity that JSON has not.
-  const keys = readPublicConfig(name, text.replace(/("lambda_min_clipped"\s*:\s*)-Infinity\b/, "$1null"));
+  const keys = readPublicConfig(name, text.replace(negativeInfinity, "$1null"));
   const named = keys.choice("_class_name", [...Object.keys(readers), ...others]);
   const read = readers[instead ? classes[instead] : named];
   if (!read) {
@@ -38,6 +37,15 @@ export function readScheduler(name: string, text: string, instead?: Sampler): Sc
   keys.finish();
   return config;
 }
+
+/** Whether we have the sampler that a scheduler config names; if not, `readScheduler` wants another `instead`. Throws `config` for an unknown class. */
+export function isSupportedScheduler(name: string, text: string): boolean {
+  const keys = readPublicConfig(name, text.replace(negativeInfinity, "$1null"));
+  return keys.choice("_class_name", [...Object.keys(readers), ...others]) in readers;
+}
+
+// Python writes an infinity that JSON has not.
+const negativeInfinity = /("lambda_min_clipped"\s*:\s*)-Infinity\b/;
 
 const predictions = { epsilon: "epsilon", sample: "x0", v_prediction: "v" } as const;
 

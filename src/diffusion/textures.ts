@@ -32,15 +32,21 @@ const formats: readonly string[] = ["rgba8unorm", "rgba8unorm-srgb"] satisfies P
 /** Rows of a copy of more than one row must lie so far apart in the buffer. */
 const rowAlignment = 256;
 
+/** Which of several pictures of one size. */
+export interface PicturePlace {
+  readonly index: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 /**
- * Encodes the copy of picture `index` of `pictures` (RGBA8, `size` pixels a side, one after the other) to `origin` in a texture. Throws
+ * Encodes the copy of one of several pictures (RGBA8, one after the other) to `origin` in a texture. Throws
  * `argument` for a texture of another format, without `COPY_DST`, or too small.
  */
 export function copyToTexture(
   encoder: GPUCommandEncoder,
   { buffer, offset }: BufferRange,
-  index: number,
-  size: number,
+  { index, width, height }: PicturePlace,
   texture: GPUTexture,
   { x, y }: { readonly x: number; readonly y: number } = { x: 0, y: 0 },
 ): void {
@@ -48,18 +54,18 @@ export function copyToTexture(
     throw new ReimagenError("argument", `the texture should be ${formats.join(" or ")}, got ${texture.format}`);
   if (!(texture.usage & GPUTextureUsage.COPY_DST))
     throw new ReimagenError("argument", "the texture should have the usage COPY_DST, and has not");
-  if (x + size > texture.width || y + size > texture.height)
+  if (x + width > texture.width || y + height > texture.height)
     throw new ReimagenError(
       "argument",
-      `a picture of ${size}x${size} at (${x}, ${y}) does not fit the texture's ${texture.width}x${texture.height}`,
+      `a picture of ${width}x${height} at (${x}, ${y}) does not fit the texture's ${texture.width}x${texture.height}`,
     );
-  const bytesPerRow = size * 4;
-  const first = offset + index * size * bytesPerRow;
-  const rowsAtOnce = bytesPerRow % rowAlignment === 0 ? size : 1;
-  for (let row = 0; row < size; row += rowsAtOnce)
+  const bytesPerRow = width * 4;
+  const first = offset + index * height * bytesPerRow;
+  const rowsAtOnce = bytesPerRow % rowAlignment === 0 ? height : 1;
+  for (let row = 0; row < height; row += rowsAtOnce)
     encoder.copyBufferToTexture(
       { buffer, offset: first + row * bytesPerRow, ...(rowsAtOnce > 1 && { bytesPerRow }) },
       { texture, origin: [x, y + row] },
-      [size, rowsAtOnce],
+      [width, rowsAtOnce],
     );
 }

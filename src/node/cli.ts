@@ -11,12 +11,15 @@ import {
   jsonOption,
   modelOption,
   neighborOption,
+  type PipelineFlags,
+  pipelineOptions,
   retrieveOption,
   type SamplingFlags,
   samplingOptions,
   settingsOf,
   tuningOption,
 } from "./commands/options.ts";
+import type { PipelineCommand } from "./commands/pipeline.ts";
 import type { HandNeighbor } from "./commands/request.ts";
 import { jsonResult, note } from "./commands/terminal.ts";
 import type { AdapterChoice } from "./dawn.ts";
@@ -40,7 +43,7 @@ interface CommonFlags {
   exclude: number[];
 }
 
-interface GenerateFlags extends CommonFlags, SamplingFlags {
+interface GenerateFlags extends CommonFlags, SamplingFlags, PipelineFlags {
   neighbor: HandNeighbor[];
   output?: string;
   sheet: boolean;
@@ -62,6 +65,7 @@ async function program(signal: AbortSignal): Promise<Command> {
   addGenerate(reimagen, signal);
   addNeighbors(reimagen);
   addInfo(reimagen);
+  addInspect(reimagen);
   addExplain(reimagen);
   addTune(reimagen, signal);
   return reimagen;
@@ -81,7 +85,12 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     ...[...samplingOptions(), adapterOption(), modelOption()],
     ...[databaseOption(), tuningOption(), jsonOption()],
   ]);
+  command.optionsGroup("For pipelines as diffusers saves them (Stable Diffusion, DeepFloyd IF):");
+  addOptions(command, pipelineOptions());
   command.addHelpText("after", exitCodeHelp).action(async (words: string[], given: GenerateFlags) => {
+    const { drawPipeline, isPipeline } = await import("./commands/pipeline.ts");
+    if (await isPipeline(given.model)) return drawPipeline(pipelineCommand(command, words.join(" "), given), signal);
+    refuseGiven(command, pipelineOptions(), `${given.model} is no pipeline as diffusers saves it`);
     const { generate } = await import("./commands/generate.ts");
     const isExample = words.length === 0;
     const flags = isExample ? { ...given, ...exampleFlags(command) } : given;
@@ -101,6 +110,42 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     if (isExample) suggest();
   });
 }
+
+/** A pipeline has its own defaults: only what was given counts. Throws `argument` for what only a model trained with neighbours takes. */
+function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags): PipelineCommand {
+  const taken = ["seed", "steps", "sampler", "etaDdim", "gammaP", "pictures", "storage"];
+  const others = [retrieveOption(""), neighborOption(), excludeOption(), ...samplingOptions()];
+  refuseGiven(
+    command,
+    others.filter((option) => !taken.includes(option.attributeName())),
+    `${flags.model} is a pipeline of public models, which were trained without neighbours and bring settings of their own`,
+  );
+  const { negative, size, upscale, picture, noiseLevel, gammaP, storage, weights = storage } = flags;
+  const given = Object.fromEntries(
+    (["seed", "steps", "sampler", "etaDdim", "pictures"] as const)
+      .filter((name) => isGiven(command, name))
+      .map((name) => [name, flags[name]]),
+  );
+  return {
+    request: {
+      prompt,
+      ...given,
+      ...(isGiven(command, "gammaP") && { gamma: gammaP }),
+      ...(negative !== undefined && { negative }),
+      ...(size && { size }),
+      ...(noiseLevel !== undefined && { noiseLevel }),
+    },
+    ...{ model: flags.model, upscale, picture, storage, weights },
+    ...{ adapter: flags.adapter, output: flags.output, json: flags.json },
+  };
+}
+
+function refuseGiven(command: Command, options: readonly Option[], why: string): void {
+  const option = options.find((each) => isGiven(command, each.attributeName()));
+  if (option) throw new ReimagenError("argument", `${option.long} does not go with this model: ${why}`);
+}
+
+const isGiven = (command: Command, name: string) => command.getOptionValueSource(name) === "cli";
 
 function addNeighbors(reimagen: Command): void {
   const command = reimagen
@@ -123,6 +168,18 @@ function addInfo(reimagen: Command): void {
   command.addHelpText("after", exitCodeHelp).action(async (flags: CommonFlags) => {
     const { info } = await import("./commands/info.ts");
     await info(flags);
+  });
+}
+
+function addInspect(reimagen: Command): void {
+  const command = reimagen
+    .command("inspect")
+    .description("Show what a pipeline as diffusers saves it holds and needs; configs alone will do.")
+    .argument("<folder>", "the one with model_index.json");
+  addOptions(command, [adapterOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp).action(async (folder: string, flags: CommonFlags) => {
+    const { inspect } = await import("./commands/inspect.ts");
+    await inspect(folder, flags);
   });
 }
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { loops, modelCases, operandsOf } from "../../bench/lab/cases.ts";
 import { unetCases } from "../../bench/lab/unets.ts";
 import { denoisingLoop } from "../../src/diffusion/loop.ts";
+import { reimagenModel } from "../../src/diffusion/reimagen.ts";
 import { compileGraph } from "../../src/graph/compile.ts";
 import { bytesOfType } from "../../src/graph/plan.ts";
 import { readConfig } from "../../src/models/config.ts";
@@ -26,7 +27,10 @@ describe("the cases of ops", () => {
   });
 
   it("count each of the step's dispatches once", () => {
-    const plan = compileGraph(denoisingLoop(config, { ...loops[0]!, storage: "f32" }), someTraits());
+    const plan = compileGraph(
+      denoisingLoop(reimagenModel(config, loops[0]!), { ...loops[0]!, storage: "f32" }),
+      someTraits(),
+    );
     expect(cases.reduce((sum, { uses }) => sum + uses, 0)).toBe(plan.schedule.step.length);
   });
 

@@ -29,7 +29,14 @@ it("holds the built files and their types, and neither weights nor sources", () 
   const allowed = /^(package\.json|README\.md|LICENSE|dist\/.*\.js|dist\/types\/.*\.d\.ts)$/;
   expect(packed.filter((path) => !allowed.test(path))).toEqual([]);
   expect(packed).toEqual(
-    expect.arrayContaining(["LICENSE", "dist/index.js", "dist/node/index.js", "dist/node/cli.js"]),
+    expect.arrayContaining([
+      "LICENSE",
+      "dist/index.js",
+      "dist/diffusers.js",
+      "dist/types/diffusers.d.ts",
+      "dist/node/index.js",
+      "dist/node/cli.js",
+    ]),
   );
 });
 
@@ -39,6 +46,13 @@ it("takes less than 60 kB of a page, compressed, and nothing of Node", async () 
   const compressed = gzipSync(code, { level: 9 }).length;
   console.info(`reimagen in a page: ${(compressed / 1000).toFixed(1)} kB compressed`);
   expect(compressed).toBeLessThan(60_000);
+});
+
+it("brings pipelines of public models to a page too, as an entry of their own", async () => {
+  const { code, outside } = await bundle('export * from "reimagen/diffusers";');
+  expect(outside).toEqual([]);
+  expect(code).toContain("StableDiffusionPipeline");
+  expect((await bundle('export * from "reimagen";')).code).not.toContain("StableDiffusionPipeline");
 });
 
 it("leaves what an app does not import out of its bundle", async () => {
