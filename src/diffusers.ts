@@ -12,4 +12,5 @@ export {
   type PipelineResult,
 } from "./diffusion/pipeline/pipeline.ts";
 export { type LowPictures, lowPictures, type PipelineRequest } from "./diffusion/pipeline/request.ts";
-export { type Folder, filesFolder, subfolder, urlFolder } from "./io/folder.ts";
+export { type Folder, filesFolder, subfolder } from "./io/folder.ts";
+export { fetchFolder } from "./web/folder.ts";
