@@ -21,7 +21,10 @@ export const slice: Op<SliceAttributes> = {
     expectDtype("slice", "x", x, "f32", "f16");
     const fits = from >= 0 && count > 0 && from + count <= x.shape.at(-1)!;
     if (!fits || (x.dtype === "f16" && !inFours(from, count)))
-      throw new ReimagenError("shape", `slice: ${x.dtype} ${showShape(x.shape)} has no ${count} channels from ${from} on`);
+      throw new ReimagenError(
+        "shape",
+        `slice: ${x.dtype} ${showShape(x.shape)} has no ${count} channels from ${from} on`,
+      );
     return { shape: [...x.shape.slice(0, -1), count], dtype: x.dtype };
   },
 

@@ -1,7 +1,8 @@
 // `reimagen generate`: from a prompt to a PNG that says how it was made, and a contact sheet.
 import { createEngine } from "../../diffusion/engine.ts";
 import type { Generated } from "../../diffusion/generation.ts";
-import { type GenerationRequest, MAX_NEIGHBORS } from "../../diffusion/request.ts";
+import { MAX_NEIGHBORS } from "../../diffusion/neighbors.ts";
+import type { GenerationRequest } from "../../diffusion/request.ts";
 import { type PartialSettings, type SamplingSettings, samplingSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
 import { loadTuning } from "../../graph/tuning.ts";
