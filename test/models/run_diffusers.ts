@@ -91,7 +91,9 @@ export interface UnetExample {
   /** What each sample sees; its own row whole, and all neighbours, when absent. */
   readonly shown?: readonly Shown[];
   /** Pictures that attentions of these levels see, each with the text of its own row. */
-  readonly neighbors?: Pick<UnetExample, "sample" | "size" | "time" | "text" | "texts"> & { readonly levels: readonly number[] };
+  readonly neighbors?: Pick<UnetExample, "sample" | "size" | "time" | "text" | "texts"> & {
+    readonly levels: readonly number[];
+  };
 }
 
 /** Runs it; prediction [B, H, W, outputs]. `change`: of the tables that say who attends to what. */
