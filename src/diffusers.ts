@@ -1,4 +1,6 @@
 // `reimagen/diffusers`: pipelines of public models (Stable Diffusion, DeepFloyd IF) from the folders that diffusers saves.
+export type { GuidanceMode, GuidanceSettings } from "./diffusion/guidance.ts";
+export { MAX_NEIGHBORS, type NeighborImage, type NeighborPicture } from "./diffusion/neighbors.ts";
 export { type PipelineDefinition, readPipeline } from "./diffusion/pipeline/definition.ts";
 export { type InspectedPart, type InspectedPipeline, inspectPipeline } from "./diffusion/pipeline/inspect.ts";
 export type { Needs } from "./diffusion/pipeline/memory.ts";

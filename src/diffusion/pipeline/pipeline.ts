@@ -11,8 +11,10 @@ import { type Generated, Generation } from "../generation.ts";
 import { makeResident, type Resident } from "../resident.ts";
 import { type PipelineDefinition, readPipeline, type TextConfig, textWidth } from "./definition.ts";
 import { checkFits, type Storage } from "./memory.ts";
+import { type NeighborShape, neighborLatents, neighborPixels } from "./neighbors.ts";
 import {
   decoderPart,
+  encoderPart,
   type LatentShape,
   loadablePart,
   openPart,
@@ -29,7 +31,7 @@ import {
   pixelsPerValue,
 } from "./request.ts";
 import { runOnce } from "./run-once.ts";
-import { openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
+import { firstTexts, openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
 import { textRows, type UnetShape, unetConditions, unetModel } from "./unet-model.ts";
 
 /** Options of `openPipeline`. */
@@ -79,9 +81,9 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
   const { text, unet, vae, noising } = definition;
   const activations = options.storage ?? "f32";
   const storage: Storage = { activations, weights: options.weights ?? activations };
-  const slot = async <Shape>(make: (storage: Storage) => Part<Shape>): Promise<Slot<Shape>> => ({
+  const slot = async <Shape>(make: Slot<Shape>["make"], until = signal): Promise<Slot<Shape>> => ({
     make,
-    checkpoint: await openPart(folder, make(storage), signal),
+    checkpoint: await openPart(folder, make(storage), until),
     resident: undefined,
   });
   const textOf = sharesText(definition, after) ? after : undefined;
@@ -94,6 +96,7 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
     reader: textOf ?? (await reader()),
     unet: await slot((as) => unetPart(unet, Boolean(noising), as)),
     decoder: vae && { vae, slot: await slot((as) => decoderPart(vae, as)) },
+    encoder: vae && ((until) => slot((as) => encoderPart(vae, as), until)),
     keep: options.keep ?? false,
   });
 }
@@ -117,6 +120,8 @@ interface Contents {
   readonly reader: Reader | Pipeline;
   readonly unet: Slot<UnetShape>;
   readonly decoder: { readonly vae: VaeConfig; readonly slot: Slot<LatentShape> } | undefined;
+  /** Opens what makes latents of neighbours; drawing without them does without it. */
+  readonly encoder: ((signal: AbortSignal | undefined) => Promise<Slot<LatentShape>>) | undefined;
   readonly keep: boolean;
 }
 
@@ -125,7 +130,8 @@ export class Pipeline {
   readonly #storage: Storage;
   readonly #contents: Contents;
   /** The texts that were encoded last: another picture of the same prompt, or the next stage, needs no text encoder. */
-  #encoded: { readonly key: string; readonly states: TextStates } | undefined;
+  #encoded: { readonly texts: readonly string[]; readonly states: TextStates } | undefined;
+  #encoder: Slot<LatentShape> | undefined;
   #generation: Generation | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #disposed = false;
@@ -143,7 +149,7 @@ export class Pipeline {
 
   /**
    * Draws; several calls are served one after the other. A part that the device cannot hold is refused before it is loaded; when a device of
-   * our own is lost, goes on from the last step on a new one. Throws `prompt`, `argument`, `shape`, `limit`, `not-finite`, `checkpoint`, `aborted`
+   * our own is lost, goes on from the last step on a new one. Throws `prompt`, `argument`, `picture`, `shape`, `limit`, `not-finite`, `checkpoint`, `aborted`
    * or, on an adopted device, `device-lost`; the pipeline stays usable.
    */
   generate(request: PipelineRequest, options: PipelineGenerateOptions = {}): Promise<PipelineResult> {
@@ -152,14 +158,20 @@ export class Pipeline {
     return result;
   }
 
-  /** What its text encoder makes of a prompt, and of what it is guided away from. Throws what `generate` throws. */
-  async encode(prompt: string, negative: string, options: PipelineGenerateOptions = {}): Promise<TextStates> {
+  /** What its text encoder makes of a prompt, of what it is guided away from, and of captions. Throws what `generate` throws. */
+  async encode(
+    prompt: string,
+    negative: string,
+    options: PipelineGenerateOptions = {},
+    captions: readonly string[] = [],
+  ): Promise<TextStates> {
     const { reader } = this.#contents;
-    if (reader instanceof Pipeline) return reader.encode(prompt, negative, options);
-    const key = JSON.stringify([prompt, negative]);
-    if (this.#encoded?.key === key) return this.#encoded.states;
-    const { ids, table, tokens, warnings } = prepareTexts(reader.words, reader.text, prompt, negative);
-    const shape = { texts: textRows, tokens };
+    if (reader instanceof Pipeline) return reader.encode(prompt, negative, options, captions);
+    const texts = [prompt, negative, ...captions];
+    const known = this.#encoded;
+    if (known && texts.every((text, row) => text === known.texts[row])) return firstTexts(known.states, texts.length);
+    const { ids, table, tokens, warnings } = prepareTexts(reader.words, reader.text, texts);
+    const shape = { texts: texts.length, tokens };
     const inputs = new Map([
       ["ids", ids],
       ["table", table],
@@ -167,7 +179,7 @@ export class Pipeline {
     const [states] = await this.#with(reader.encoder, shape, options, (resident, compiling) =>
       runOnce(this.gpu, resident, shape, inputs, ["states"], compiling),
     );
-    this.#encoded = { key, states: { states: states as Float32Array<ArrayBuffer>, tokens, warnings } };
+    this.#encoded = { texts, states: { states: states as Float32Array<ArrayBuffer>, tokens, warnings } };
     return this.#encoded.states;
   }
 
@@ -176,19 +188,25 @@ export class Pipeline {
     this.#disposed = true;
     this.#generation?.disposeWithEngine();
     const { reader, unet, decoder } = this.#contents;
-    for (const slot of [reader instanceof Pipeline ? undefined : reader.encoder, unet, decoder?.slot])
+    for (const slot of [reader instanceof Pipeline ? undefined : reader.encoder, this.#encoder, unet, decoder?.slot])
       slot?.resident?.dispose();
   }
 
   async #draw(request: PipelineRequest, options: PipelineGenerateOptions): Promise<PipelineResult> {
     this.#check(options);
     const decision = decidePipeline(this.definition, request, this.#tokens, this.#storage);
-    const text = await this.encode(request.prompt, request.negative ?? "", options);
-    this.#check(options);
     const { settings, shape } = decision;
+    const { neighbors = [], prompt, negative = "" } = request;
+    // Before anything is loaded, as a picture may be broken.
+    const pixels = shape.neighbors && (await neighborPixels(this.gpu, neighbors, shape.neighbors, this.definition));
+    const captions = neighbors.map(({ caption }) => caption);
+    const text = await this.encode(prompt, negative, options, captions);
+    this.#check(options);
+    const samples = pixels && (await this.#encodePictures(pixels, shape.neighbors!, options));
+    this.#check(options);
     const { replaced } = this.definition;
-    const warnings = [...text.warnings, ...(replaced && !request.sampler ? [replaced] : [])];
-    const drawn = await this.#denoise(decision, request, text, warnings, options);
+    const warnings = [...text.warnings.flat(), ...(replaced && !request.sampler ? [replaced] : [])];
+    const drawn = await this.#denoise(decision, request, text, samples, warnings, options);
     this.#check(options);
     const { decoder } = this.#contents;
     const { pictures, values } = decoder ? await this.#decode(decoder, drawn.values, shape, options) : drawn;
@@ -202,15 +220,23 @@ export class Pipeline {
   }
 
   async #denoise(
-    { shape, settings, seeds, coefficients, guidance, noiseLevel }: PipelineDecision,
+    { shape, settings, seeds, coefficients, guidance, noiseLevel, schedule, neighborTime }: PipelineDecision,
     { low }: PipelineRequest,
-    text: TextStates,
+    { states }: TextStates,
+    samples: Float32Array<ArrayBuffer> | undefined,
     warnings: readonly string[],
     options: PipelineGenerateOptions,
   ): Promise<{ pictures: readonly Picture[]; values: Float32Array<ArrayBuffer> }> {
     const { unet, noising } = this.definition;
     const noised = low && noising && { values: low.values, schedule: noising.schedule, level: noiseLevel };
-    const conditions = unetConditions(unet, shape, { text: text.states, seeds, ...(noised && { low: noised }) });
+    const prompts = textRows * shape.tokens * unet.text.inputs;
+    const neighbors = samples && { samples, text: states.subarray(prompts), schedule, time: neighborTime };
+    const conditions = unetConditions(unet, shape, {
+      text: states.subarray(0, prompts),
+      seeds,
+      ...(noised && { low: noised }),
+      ...(neighbors && { neighbors }),
+    });
     const inputs = { conditions, seeds, coefficients, guidance };
     return this.#with(this.#contents.unet, shape, options, async (resident, compiling) => {
       const model = unetModel(unet, shape);
@@ -229,6 +255,21 @@ export class Pipeline {
         generation.dispose();
       }
     });
+  }
+
+  /** Neighbours as the U-Net draws them: the pixels themselves, or latents. */
+  async #encodePictures(
+    pixels: Float32Array<ArrayBuffer>,
+    shape: NeighborShape,
+    options: PipelineGenerateOptions,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const { vae } = this.definition;
+    this.#encoder ??= await this.#contents.encoder?.(options.signal);
+    if (!vae || !this.#encoder) return pixels;
+    const latents = { height: shape.side, width: shape.side };
+    return this.#with(this.#encoder, latents, options, (resident, compiling) =>
+      neighborLatents(this.gpu, resident, pixels, shape, vae, compiling),
+    );
   }
 
   /** One picture after the other: they are large. */
@@ -306,13 +347,17 @@ function checkFinite(values: Float32Array | Uint32Array): void {
   if (at >= 0) throw new ReimagenError("not-finite", `the decoded picture has ${values[at]} at value ${at}`);
 }
 
-/** Draws with a first stage, and enlarges with one upscaler after the other; the size is the first stage's. Throws what `generate` throws. */
+/** Draws with a first stage, and enlarges with one upscaler after the other; size and neighbours are the first stage's. Throws what `generate` throws. */
 export async function generateCascade(
   [first, ...upscalers]: readonly [Pipeline, ...Pipeline[]],
   request: PipelineRequest,
   options: PipelineGenerateOptions = {},
 ): Promise<PipelineResult> {
-  const { size, low: _, ...shared } = request;
+  const { size, low: _, neighbors, neighborLevels, ...others } = request;
+  const { guidance } = request;
+  // Upscalers see the neighbours in the smaller picture.
+  const shared =
+    guidance?.mode === "neighbor-only" ? { ...others, guidance: { ...guidance, mode: "none" as const } } : others;
   let result = await first.generate(request, options);
   const warnings = new Set(result.warnings);
   for (const upscaler of upscalers) {

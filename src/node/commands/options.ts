@@ -34,6 +34,8 @@ export interface PipelineFlags {
   upscale: string[];
   picture?: string;
   noiseLevel?: number;
+  neighborNoise?: number;
+  neighborLevels?: number[];
   weights?: "f32" | "f16" | "q8";
 }
 
@@ -71,7 +73,17 @@ export const pipelineOptions = (): Option[] => [
     .default([], "none"),
   new Option("--picture <file>", "the smaller picture, where --model is an upscaler"),
   number("--noise-level <n>", "upscalers: how noisy the smaller picture is made", whole(0)),
+  ...neighborOptions(),
   weightsOption(),
+];
+
+/** How a model sees neighbours that was never trained with any. */
+export const neighborOptions = (): Option[] => [
+  number("--neighbor-noise <x>", "noise laid on neighbours, 0 to 1 (default: 0.1)", real),
+  new Option(
+    "--neighbor-levels <n,n>",
+    "levels of the U-Net that see neighbours, 0 being the finest (default: all but 0)",
+  ).argParser((text: string) => text.split(",").map(whole(0))),
 ];
 
 export const weightsOption = (): Option =>
