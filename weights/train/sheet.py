@@ -41,7 +41,7 @@ class Sheet:
             drawing = rng.choice(self.scenes.art.of_entity[name])
             caption = scene_caption(name, kind, random.Random(1))
             samples.append(dict(
-                slots=[Slot(drawing, 0.62, 0.0, 0.1)], kind=kind, turn=0.0, mirror=False, caption=caption, text=caption,
+                slots=[Slot(drawing, 0.62, 0.0, 0.1)], kind=kind, turn=0.0, mirror=False, caption=caption, text=caption, corner=self.scenes.draw_corner(rng),
                 neighbours=self.scenes.choose_neighbours(rng, drawing, None, name, 2),
             ))  # fmt: skip
         batch = self.scenes.render(samples, generator)
