@@ -37,8 +37,8 @@ class Art:
         return self.pixels[indices].permute(0, 3, 1, 2).float()
 
 
-def read_art(size, folder=DATA):
-    """Reads art-SIZE.bin and art-SIZE.json."""
+def read_art(size, folder=DATA, left_out=()):
+    """Reads art-SIZE.bin and art-SIZE.json; drawings in the styles `left_out` are never drawn."""
     stem = Path(folder) / f"art-{size}"
     index = json.loads(stem.with_suffix(".json").read_text())
     records = index["pictures"]
@@ -57,6 +57,8 @@ def read_art(size, folder=DATA):
         held_out=index["heldOut"],
     )
     for i, entity in enumerate(art.entities):
+        if art.styles[i] in left_out:
+            continue
         art.of_entity.setdefault(entity, []).append(i)
     return art
 

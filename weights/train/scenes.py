@@ -57,7 +57,7 @@ class Scenes:
         self.art, self.tokenizer, self.text_length, self.seed = art, tokenizer, text_length, seed
         self.recipe = recipe or Recipe()
         self.names = art.trained if names is None else names
-        self.neighbours = find_neighbours(art, self.names)
+        self.neighbours = find_neighbours(art, self.names) if self.recipe.counts else None
         self.kinds = kinds()
         rng = np.random.default_rng(3)
         self.backgrounds = torch.stack([
@@ -137,6 +137,8 @@ class Scenes:
 
     def choose_neighbours(self, rng, drawing, other, called, k):
         """k times (drawing, caption, seen), none of them drawn; where the second thing is `other`, sometimes one shows that."""
+        if k == 0:
+            return []
         recipe, art = self.recipe, self.art
         chosen = [(index, called) for index in self.rank(rng, drawing)[:k]]
         if other is not None and k > 1 and len(chosen) > 1 and rng.random() < 0.5:
