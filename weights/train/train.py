@@ -64,14 +64,14 @@ def main():
     model = ReImagen(config).to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), plan["rate"], betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    state = dict(step=0, seconds=0.0)
+    state = dict(step=0, seconds=0.0, cpu_seconds=0.0)
     checkpoint = options.out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
-        state = saved["state"]
+        state.update(saved["state"])
 
     def save():
         whole = dict(
@@ -100,7 +100,7 @@ def main():
     )  # fmt: skip
     log = (options.out / "log.jsonl").open("a", buffering=1)
     started, logged, saved_at, losses, norms = time.monotonic(), time.monotonic(), time.monotonic(), [], []
-    seconds_before = state["seconds"]
+    seconds_before, cpu_before = state["seconds"], state["cpu_seconds"] - time.process_time()
     for batch in loader:
         batch = {name: part.to(device, non_blocking=True) for name, part in batch.items()}
         if not options.compile:
@@ -117,6 +117,7 @@ def main():
         losses.append(error.detach())
         state["step"] += 1
         state["seconds"] = seconds_before + time.monotonic() - started
+        state["cpu_seconds"] = cpu_before + time.process_time()
         step = state["step"]
         if step % EMA_EVERY == 0:
             # Early on the average follows quickly.
@@ -126,7 +127,8 @@ def main():
             now = time.monotonic()
             entry = dict(
                 step=step, samples=step * plan["batch"], loss=mean(losses), norm=mean(norms), rate=rate,
-                per_second=LOG_EVERY * plan["batch"] / (now - logged), hours=state["seconds"] / 3600,
+                per_second=len(losses) * plan["batch"] / (now - logged), hours=state["seconds"] / 3600,
+                cpu_hours=state["cpu_seconds"] / 3600,
             )  # fmt: skip
             log.write(json.dumps({name: float(f"{value:.5g}") for name, value in entry.items()}) + "\n")
             logged, losses, norms = now, [], []
