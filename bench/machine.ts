@@ -1,36 +1,21 @@
-// What a measurement was taken on: without it a figure means nothing later.
+// What a measurement was taken on, as Node can tell.
 import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { basename } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Gpu } from "../src/gpu/gpu.ts";
+import { type Machine, slugOf } from "./lab/report.ts";
 
-/** Hardware and software. */
-export interface Machine {
-  /** Adapter with its driver's version, as Dawn describes it. */
-  readonly adapter: string;
-  /** Name of the adapter that can be a file's. */
-  readonly slug: string;
-  /** Vulkan drivers loaded into the process; empty where that cannot be told. */
-  readonly drivers: readonly string[];
-  readonly processor: string;
-  readonly cores: number;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly date: string;
-}
-
-/** Describes this machine. */
-export async function describeMachine(gpu: Gpu): Promise<Machine> {
-  const require = createRequire(import.meta.url);
+/** Describes this machine; `webgpu` is the version of that package. */
+export async function describeMachine(gpu: Gpu, webgpu: string): Promise<Machine> {
   const processors = cpus();
   return {
     adapter: gpu.info.description,
-    slug: gpu.info.device.replace(/[^a-z0-9]+/gi, "-").replace(/^-|-$/g, ""),
+    slug: slugOf(gpu.info.device),
     drivers: await loadedDrivers(),
     processor: processors[0]!.model,
     cores: processors.length,
-    versions: { node: process.versions.node, webgpu: require("webgpu/package.json").version },
+    versions: { node: process.versions.node, webgpu },
     date: new Date().toISOString().slice(0, 16).replace("T", " "),
   };
 }

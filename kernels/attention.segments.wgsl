@@ -1,10 +1,10 @@
 // Operands that the kernels of attention share. Keys and values come in up to three segments (the feature map itself, the text, the neighbours);
 // table [B, SEGMENTS, 2] gives for each sample and segment the row to begin at and how many tokens count from there (a sample's
 // neighbours are consecutive rows, read as one).
-// q [B, QUERIES, Q_STRIDE]; segments s0, s1, s2 [rows, tokens, stride] with keys and values at channel offsets; bias [QUERIES, S0_TOKENS, HEADS]
-// (T5's relative bias, segment 0 only); y [B, QUERIES, HEADS * D].
-// Prelude: D, ELEMENT (channels a storage element: 1 or 4). Uniform: QUERIES, HEADS, Q_OFFSET, Q_STRIDE, SEGMENTS, Sn_TOKENS, Sn_STRIDE, Sn_KEYS, Sn_VALUES (offsets), HAS_BIAS, D4 (D in vec4), SCALE
-// (bits of an f32).
+// q [B, QUERIES, Q_STRIDE]; segments s0, s1, s2 [rows, tokens, stride] with keys and values at channel offsets; bias [QUERIES + S0_TOKENS - 1, HEADS]
+// (T5's relative bias of segment 0: a row a distance from the query to the key, -(QUERIES - 1) first); y [B, QUERIES, HEADS * D].
+// Prelude: D, ELEMENT (channels a storage element: 1 or 4). Uniform: QUERIES, HEADS, Q_OFFSET, Q_STRIDE, SEGMENTS, Sn_TOKENS, Sn_STRIDE, Sn_KEYS, Sn_VALUES (offsets), HAS_BIAS, CAUSAL (of segment 0,
+// a query sees the keys up to its own place), D4 (D in vec4), SCALE (bits of an f32).
 
 @group(0) @binding(0) var<storage, read> q: array<q_t>;
 @group(0) @binding(1) var<storage, read> table: array<u32>;
@@ -34,6 +34,17 @@ fn token_count(segment: u32, sample: u32) -> u32 {
 fn remaining(elements: u32, stride: u32, start: u32) -> u32 {
   let tokens = elements * ELEMENT / max(stride, 1u);
   return tokens - min(tokens, start);
+}
+
+// How many tokens the queries before `end` see at most.
+fn seen_count(segment: u32, sample: u32, end: u32) -> u32 {
+  let count = token_count(segment, sample);
+  return select(count, min(count, end), u.CAUSAL != 0u && segment == 0u);
+}
+
+// Where the bias of a query and its first key begins; the next key's is HEADS on.
+fn bias_start(query: u32, head: u32) -> u32 {
+  return (u.QUERIES - 1u - query) * u.HEADS + head;
 }
 
 fn key_offset(segment: u32) -> u32 {

@@ -12,7 +12,7 @@ fn score(sample: u32, query: u32, head: u32, segment: u32, token: u32) -> f32 {
   var sum = 0.0;
   for (var d = 0u; d < D; d++) { sum += q[queries + d] * segment_value(segment, keys + d); }
   sum *= bitcast<f32>(u.SCALE);
-  if (u.HAS_BIAS != 0u && segment == 0u) { sum += bias[(query * u.S0_TOKENS + token) * u.HEADS + head]; }
+  if (u.HAS_BIAS != 0u && segment == 0u) { sum += bias[bias_start(query, head) + token * u.HEADS]; }
   return sum;
 }
 
@@ -26,12 +26,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let sample = index / (u.HEADS * D) / u.QUERIES;
   var most = -3.0e38;
   for (var s = 0u; s < u.SEGMENTS; s++) {
-    for (var t = 0u; t < token_count(s, sample); t++) { most = max(most, score(sample, query, head, s, t)); }
+    for (var t = 0u; t < seen_count(s, sample, query + 1u); t++) { most = max(most, score(sample, query, head, s, t)); }
   }
   var total = 0.0;
   var sum = 0.0;
   for (var s = 0u; s < u.SEGMENTS; s++) {
-    for (var t = 0u; t < token_count(s, sample); t++) {
+    for (var t = 0u; t < seen_count(s, sample, query + 1u); t++) {
       let p = exp(score(sample, query, head, s, t) - most);
       total += p;
       sum += p * segment_value(s, token_start(s, sample, t) + value_offset(s) + channel);

@@ -1,7 +1,7 @@
 // Attention with online softmax (Milakov & Gimelshein, 2018), subgroup: four queries a lane, 64 keys a block. For software adapters with
 // subgroups of 4 or 8: as in the convolution, lanes load different tokens and hand them round, so that a load serves all lanes' queries.
 // Scores of a block and sums lie in arrays, which are slow there and are therefore touched once a block or once in 32 products.
-// D a multiple of 4, at most 128. Prelude: D, LANES.
+// D a multiple of 4, at most 512. Prelude: D, LANES.
 
 const NOTHING = -3.0e38;
 const lanes4 = vec4u(0u, 1u, 2u, 3u);
@@ -42,8 +42,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
   var most = vec4f(NOTHING);
   var total = vec4f();
   for (var segment = 0u; segment < u.SEGMENTS; segment++) {
-    let count = token_count(segment, sample);
+    let count = seen_count(segment, sample, tile.x * 32u + 32u);
     for (var block = 0u; block < count; block += 64u) {
+      let causal = u.CAUSAL != 0u && segment == 0u;
       let steps = (min(count - block, 64u) + 7u) / 8u;
       // Scores of 8 keys a step: two vec4 a query.
       var peak = most;
@@ -82,10 +83,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
         let keys = block + i / 8u * 8u + i % 2u * 4u + lanes4;
         var s = scores[i] * scale;
         if (u.HAS_BIAS != 0u && segment == 0u) {
-          let at = (query[row] * u.S0_TOKENS + min(keys, vec4u(count - 1u))) * u.HEADS + head;
+          let at = bias_start(query[row], head) + min(keys, vec4u(count - 1u)) * u.HEADS;
           s += vec4f(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
         }
-        s = select(vec4f(NOTHING), s, keys < vec4u(count));
+        s = select(vec4f(NOTHING), s, keys < vec4u(select(count, min(count, query[row] + 1u), causal)));
         scores[i] = s;
         peak = select(peak, max(peak, vec4f(max(max(s.x, s.y), max(s.z, s.w)))), lanes4 == vec4u(row));
       }

@@ -24,7 +24,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
   var most = -3.0e38;
   var total = 0.0;
   for (var segment = 0u; segment < u.SEGMENTS; segment++) {
-    let count = token_count(segment, sample);
+    let count = seen_count(segment, sample, tile.x * 64u + 64u);
+    let own_count = seen_count(segment, sample, query + 1u);
     for (var first = 0u; first < count; first += 16u) {
       for (var i = index; i < 16u * D4; i += 64u) {
         let start = token_start(segment, sample, min(first + i / D4, count - 1u)) + head * D;
@@ -32,11 +33,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(local_invocation_inde
         values[i / D4][i % D4] = segment_vec4(segment, (start + value_offset(segment)) / 4u + i % D4);
       }
       workgroupBarrier();
-      for (var t = 0u; t < min(16u, count - first); t++) {
+      for (var t = 0u; t < min(16u, max(own_count, first) - first); t++) {
         var score4 = vec4f();
         for (var d = 0u; d < D4; d++) { score4 += own[d] * keys[t][d]; }
         var score = dot(score4, vec4f(1.0));
-        if (u.HAS_BIAS != 0u && segment == 0u) { score += bias[(query * u.S0_TOKENS + first + t) * u.HEADS + head]; }
+        if (u.HAS_BIAS != 0u && segment == 0u) { score += bias[bias_start(query, head) + (first + t) * u.HEADS]; }
         if (score > most) {
           let shrink = exp(most - score);
           most = score;

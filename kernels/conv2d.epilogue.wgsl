@@ -1,7 +1,8 @@
 // Operands and epilogue that the vec4 kernels of the convolution share: bias, activation, residual.
-// x [B, H, W, C], x2 [B, H, W, C2] (further channels, after those of x), w [KH, KW, C + C2, O], b [O], r and y [B, HO, WO, O];
+// x [B, H, W, C], x2 [B, H, W, C2] (further channels, after those of x), w [KH, KW, C + C2, O] (read by `weights.*`), b [O] or [B, O], r and y [B, HO, WO, O];
 // channels multiples of 4. With UPSAMPLE 2 the kernel sees each input pixel twice in each direction (nearest).
-// Uniform: H, W, C4, X2_C4, HO, WO, O4 (channels in vec4), KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, HAS_RESIDUAL, ACTIVATION. Prelude: HAS_X2.
+// Uniform: H, W, C4, X2_C4, HO, WO, O4 (channels in vec4), KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, BIAS_STRIDE (channels from one sample's bias
+// to the next one's), HAS_RESIDUAL, ACTIVATION, SCALE (bits of an f32). Prelude: HAS_X2.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
 @group(0) @binding(1) var<storage, read> x2: array<z4>;
@@ -28,10 +29,15 @@ fn load_input(pixel: u32, channel: u32) -> vec4f {
   return v;
 }
 
+// What 32 rows of w, all but its outputs counting as one axis, are multiples of, in the vec4 `channel`.
+fn scale_of(block: u32, channel: u32) -> vec4f {
+  return block_scale(4u * u.KH * u.KW * (u.C4 + u.X2_C4) * u.O4, block * u.O4 + channel);
+}
+
 fn finish(pixel: u32, channel: u32, sum: vec4f) {
   var v = sum;
-  if (u.HAS_BIAS != 0u) { v += b[channel]; }
+  if (u.HAS_BIAS != 0u) { v += b[pixel / (u.HO * u.WO) * u.BIAS_STRIDE / 4u + channel]; }
   v = activate(v, u.ACTIVATION);
   if (u.HAS_RESIDUAL != 0u) { v += load_r4(r[pixel * u.O4 + channel]); }
-  y[pixel * u.O4 + channel] = store_y4(v);
+  y[pixel * u.O4 + channel] = store_y4(v * bitcast<f32>(u.SCALE));
 }

@@ -1,6 +1,6 @@
 // Convolution, one output a thread: the definition as a kernel, for f32 tensors of any shape.
-// x [B, H, W, C], x2 [B, H, W, C2] (further channels, after those of x), w [KH, KW, C + C2, O], b [O], r and y [B, HO, WO, O].
-// Uniform: H, W, C, X2_C, HO, WO, O, KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, HAS_RESIDUAL, ACTIVATION.
+// x [B, H, W, C], x2 [B, H, W, C2] (further channels, after those of x), w [KH, KW, C + C2, O], b [O] or [B, O], r and y [B, HO, WO, O].
+// Uniform: H, W, C, X2_C, HO, WO, O, KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, BIAS_STRIDE, HAS_RESIDUAL, ACTIVATION, SCALE (bits of an f32).
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> x2: array<f32>;
@@ -30,8 +30,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       for (var c = 0u; c < u.X2_C; c++) { sum += x2[source * u.X2_C + c] * w[weights + (u.C + c) * u.O]; }
     }
   }
-  if (u.HAS_BIAS != 0u) { sum += b[channel]; }
+  if (u.HAS_BIAS != 0u) { sum += b[sample * u.BIAS_STRIDE + channel]; }
   sum = activate(vec4f(sum), u.ACTIVATION).x;
   if (u.HAS_RESIDUAL != 0u) { sum += r[index]; }
-  y[index] = sum;
+  y[index] = sum * bitcast<f32>(u.SCALE);
 }

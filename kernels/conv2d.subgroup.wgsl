@@ -11,8 +11,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(subgroup_invocation_i
   let column = (id.x % groups_a_row) * 4u;
   let channel = id.y * LANES / 2u;
   // Weight vector i of a block stands at input channel i % 4, output vec4 i / 4: lane i holds vectors i and i + LANES.
-  var at0 = (lane % 4u) * u.O4 + min(channel + lane / 4u, u.O4 - 1u);
-  var at1 = (lane % 4u) * u.O4 + min(channel + (lane + LANES) / 4u, u.O4 - 1u);
+  let channel0 = min(channel + lane / 4u, u.O4 - 1u);
+  let channel1 = min(channel + (lane + LANES) / 4u, u.O4 - 1u);
+  var at0 = (lane % 4u) * u.O4 + channel0;
+  var at1 = (lane % 4u) * u.O4 + channel1;
+  var scale0 = vec4f(); var scale1 = vec4f();
   var s00 = vec4f(); var s10 = vec4f(); var s20 = vec4f(); var s30 = vec4f();
   var s01 = vec4f(); var s11 = vec4f(); var s21 = vec4f(); var s31 = vec4f();
   var s02 = vec4f(); var s12 = vec4f(); var s22 = vec4f(); var s32 = vec4f();
@@ -29,12 +32,17 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(subgroup_invocation_i
     let m2 = f32(line.y * p2.y);
     let m3 = f32(line.y * p3.y);
     for (var c = 0u; c < inputs4; c++) {
+      let four = tap * inputs4 + c;
+      if (IN_BLOCKS && four % 8u == 0u) {
+        scale0 = scale_of(four / 8u, channel0);
+        scale1 = scale_of(four / 8u, channel1);
+      }
       let x0 = load_input(start + p0.x, c) * m0;
       let x1 = load_input(start + p1.x, c) * m1;
       let x2 = load_input(start + p2.x, c) * m2;
       let x3 = load_input(start + p3.x, c) * m3;
-      let v0 = load_w4(w[at0]);
-      let v1 = load_w4(w[at1]);
+      let v0 = scaled(load_w4(w[at0]), scale0);
+      let v1 = scaled(load_w4(w[at1]), scale1);
       at0 += 4u * u.O4;
       at1 += 4u * u.O4;
       let w0 = mat4x4f(subgroupBroadcast(v0, 0u), subgroupBroadcast(v0, 1u), subgroupBroadcast(v0, 2u), subgroupBroadcast(v0, 3u));

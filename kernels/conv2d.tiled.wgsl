@@ -24,7 +24,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
       var xv = vec4f();
       if (inside && c + part < inputs4) { xv = load_input(pixel, c + part); }
       var wv = vec4f();
-      if (4u * c + wInput < 4u * inputs4 && wChannel < u.O4) { wv = load_w4(w[(tap * 4u * inputs4 + 4u * c + wInput) * u.O4 + wChannel]); }
+      if (4u * c + wInput < 4u * inputs4 && wChannel < u.O4) {
+        let wRow = tap * 4u * inputs4 + 4u * c + wInput;
+        wv = scaled(load_w4(w[wRow * u.O4 + wChannel]), scale_of(wRow / 32u, wChannel));
+      }
       pixels[index / 4u][part] = xv;
       weights[wInput][index % 16u] = wv;
       workgroupBarrier();

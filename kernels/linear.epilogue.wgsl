@@ -1,11 +1,14 @@
 // Operands and epilogue that the vec4 kernels of the linear layer share: bias, activation, residual, and the edge of y.
-// x [M, K], w [K, N], b [N], r and y [M, N], K and N multiples of 4. Uniform: K4, N4 (in vec4), HAS_BIAS, HAS_RESIDUAL, ACTIVATION.
+// x [M, K], w [K, N] (read by `weights.*`), b [N], r and y [M, N], K and N multiples of 4. Uniform: K4, N4 (in vec4), HAS_BIAS, HAS_RESIDUAL, ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
 @group(0) @binding(1) var<storage, read> w: array<w4>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @group(0) @binding(3) var<storage, read> r: array<r4>;
 @group(0) @binding(4) var<storage, read_write> y: array<y4>;
+
+// What 32 rows of w are multiples of, in the vec4 `column`.
+fn scale_of(block: u32, column: u32) -> vec4f { return block_scale(4u * u.K4 * u.N4, block * u.N4 + column); }
 
 fn finish(row: u32, column: u32, sum: vec4f) {
   if (row >= arrayLength(&y) / u.N4 || column >= u.N4) { return; }

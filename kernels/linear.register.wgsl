@@ -1,8 +1,13 @@
 // Linear layer, register only: 4 rows x 8 columns a thread, no workgroup memory and no barriers. For software adapters.
 // Each step takes 4 values of K: a 4x4 block of w is a matrix, and `w * x` is its share of four outputs.
 
-fn block(at: u32) -> mat4x4f {
-  return mat4x4f(load_w4(w[at]), load_w4(w[at + u.N4]), load_w4(w[at + 2u * u.N4]), load_w4(w[at + 3u * u.N4]));
+fn block(at: u32, scale: vec4f) -> mat4x4f {
+  return mat4x4f(
+    scaled(load_w4(w[at]), scale),
+    scaled(load_w4(w[at + u.N4]), scale),
+    scaled(load_w4(w[at + 2u * u.N4]), scale),
+    scaled(load_w4(w[at + 3u * u.N4]), scale),
+  );
 }
 
 @compute @workgroup_size(8)
@@ -19,14 +24,19 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let right = min(column + 1u, u.N4 - 1u) - column;
   var s00 = vec4f(); var s10 = vec4f(); var s20 = vec4f(); var s30 = vec4f();
   var s01 = vec4f(); var s11 = vec4f(); var s21 = vec4f(); var s31 = vec4f();
+  var left_scale = vec4f(); var right_scale = vec4f();
   for (var k = 0u; k < u.K4; k++) {
+    if (IN_BLOCKS && k % 8u == 0u) {
+      left_scale = scale_of(k / 8u, column);
+      right_scale = scale_of(k / 8u, column + right);
+    }
     let x0 = load_x4(x[a0 + k]);
     let x1 = load_x4(x[a1 + k]);
     let x2 = load_x4(x[a2 + k]);
     let x3 = load_x4(x[a3 + k]);
-    let w0 = block(at);
+    let w0 = block(at, left_scale);
     s00 += w0 * x0; s10 += w0 * x1; s20 += w0 * x2; s30 += w0 * x3;
-    let w1 = block(at + right);
+    let w1 = block(at + right, right_scale);
     s01 += w1 * x0; s11 += w1 * x1; s21 += w1 * x2; s31 += w1 * x3;
     at += 4u * u.N4;
   }

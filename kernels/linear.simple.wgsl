@@ -1,5 +1,5 @@
 // Linear layer y = act(x w + b) + r, one output a thread: the definition as a kernel, for f32 tensors of any shape.
-// x [M, K], w [K, N], b [N], r and y [M, N]. Uniform: K, N, HAS_BIAS, HAS_RESIDUAL, ACTIVATION (0 none, 1 silu, 2 gelu).
+// x [M, K], w [K, N], b [N], r and y [M, N]. Uniform: K, N, HAS_BIAS, HAS_RESIDUAL, ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;

@@ -13,8 +13,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(subgroup_invocation_i
   let a2 = min(row + 2u, last) * u.K4;
   let a3 = min(row + 3u, last) * u.K4;
   // Weight vector i of the block stands at row i % 4 (of K), column i / 4: lane i holds vectors i and i + LANES.
-  var at0 = (lane % 4u) * u.N4 + min(column + lane / 4u, u.N4 - 1u);
-  var at1 = (lane % 4u) * u.N4 + min(column + (lane + LANES) / 4u, u.N4 - 1u);
+  let column0 = min(column + lane / 4u, u.N4 - 1u);
+  let column1 = min(column + (lane + LANES) / 4u, u.N4 - 1u);
+  var at0 = (lane % 4u) * u.N4 + column0;
+  var at1 = (lane % 4u) * u.N4 + column1;
+  var scale0 = vec4f(); var scale1 = vec4f();
   var s00 = vec4f(); var s10 = vec4f(); var s20 = vec4f(); var s30 = vec4f();
   var s01 = vec4f(); var s11 = vec4f(); var s21 = vec4f(); var s31 = vec4f();
   var s02 = vec4f(); var s12 = vec4f(); var s22 = vec4f(); var s32 = vec4f();
@@ -24,8 +27,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(subgroup_invocation_i
     let x1 = load_x4(x[a1 + k]);
     let x2 = load_x4(x[a2 + k]);
     let x3 = load_x4(x[a3 + k]);
-    let v0 = load_w4(w[at0]);
-    let v1 = load_w4(w[at1]);
+    if (IN_BLOCKS && k % 8u == 0u) {
+      scale0 = scale_of(k / 8u, column0);
+      scale1 = scale_of(k / 8u, column1);
+    }
+    let v0 = scaled(load_w4(w[at0]), scale0);
+    let v1 = scaled(load_w4(w[at1]), scale1);
     at0 += 4u * u.N4;
     at1 += 4u * u.N4;
     let w0 = mat4x4f(subgroupBroadcast(v0, 0u), subgroupBroadcast(v0, 1u), subgroupBroadcast(v0, 2u), subgroupBroadcast(v0, 3u));

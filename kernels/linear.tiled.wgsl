@@ -18,7 +18,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
     var xv = vec4f();
     if (k + fetchK < u.K4) { xv = load_x4(x[xRow + k + fetchK]); }
     var wv = vec4f();
-    if (k * 4u + wRow < u.K4 * 4u && wColumn < u.N4) { wv = load_w4(w[(k * 4u + wRow) * u.N4 + wColumn]); }
+    if (k * 4u + wRow < u.K4 * 4u && wColumn < u.N4) {
+      let stored = load_w4(w[(k * 4u + wRow) * u.N4 + wColumn]);
+      wv = scaled(stored, scale_of((k * 4u + wRow) / 32u, wColumn));
+    }
     rows[fetchRow][fetchK] = xv;
     columns[wRow][index % 16u] = wv;
     workgroupBarrier();

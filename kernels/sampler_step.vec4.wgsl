@@ -1,5 +1,5 @@
 // One step of a sampler as a linear combination, four elements a thread: for samples of a multiple of 4 elements.
-// x, m, x0, x0_previous, noise, y [N, ...]. Prelude: HAS_PREVIOUS, HAS_NOISE; coefficients in front.
+// x, m, x0, x0_previous, noise, variance, y [N, ...]. Prelude: HAS_PREVIOUS, HAS_NOISE, HAS_VARIANCE; coefficients in front.
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> m: array<vec4f>;
@@ -7,7 +7,8 @@
 @group(0) @binding(3) var<storage, read> x0_previous: array<vec4f>;
 @group(0) @binding(4) var<storage, read> noise: array<vec4f>;
 @group(0) @binding(5) var<storage, read> c: Coefficients;
-@group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(6) var<storage, read> variance: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -19,7 +20,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if (c.c1 != 0.0) { next += c.c1 * x0_previous[index]; }
   }
   if (HAS_NOISE) {
-    if (c.cn != 0.0) { next += c.cn * noise[index]; }
+    if (c.cn != 0.0) {
+      var drawn = c.cn * noise[index];
+      if (HAS_VARIANCE) { drawn *= exp(0.5 * c.cv * (1.0 + variance[index])); }
+      next += drawn;
+    }
   }
   y[index] = next;
 }

@@ -3,21 +3,29 @@ export {
   createEngine,
   type Engine,
   type EngineOptions,
-  type Generated,
   type GenerateOptions,
-  type GenerationRequest,
-  MAX_NEIGHBORS,
   type ModelFiles,
-  type NeighborPicture,
+  type StartOptions,
 } from "./diffusion/engine.ts";
-export type { Generation } from "./diffusion/generation.ts";
+export type {
+  EncodeOptions,
+  Generated,
+  Generation,
+  Progress,
+} from "./diffusion/generation.ts";
 export type { GuidanceMode, GuidanceSettings } from "./diffusion/guidance.ts";
+export type { NeighborImage, NeighborPicture } from "./diffusion/neighbors.ts";
+export { type GenerationRequest, MAX_NEIGHBORS } from "./diffusion/request.ts";
 export type { Sampler, SamplerOptions } from "./diffusion/samplers.ts";
 export { defaultSettings, type PartialSettings, type SamplingSettings } from "./diffusion/settings.ts";
+export type { PictureFormat, Shown, TextureCopy, TextureOptions } from "./diffusion/textures.ts";
 export type { Thresholding } from "./diffusion/thresholding.ts";
 export { type ErrorCode, ReimagenError } from "./errors.ts";
-export { adoptGpu, type DeviceTraits, type Gpu, requestGpu, usefulFeatures } from "./gpu/gpu.ts";
+export { adoptGpu, type DeviceTraits, type Gpu, type RequestAdapter, requestGpu, usefulFeatures } from "./gpu/gpu.ts";
 export type { Plan } from "./graph/compile.ts";
+export type { BufferRange } from "./graph/executor.ts";
+export type { ProfiledDispatch } from "./graph/profile.ts";
+export { loadTuning, saveTuning, type Tuned, type Tuning, type TuningStore } from "./graph/tuning.ts";
 export { crop, type Picture } from "./io/picture.ts";
 export { type ByteSource, blobSource, bytesSource } from "./io/source.ts";
 export { openUrlSource } from "./io/url-source.ts";
@@ -30,4 +38,7 @@ export {
   type NeighborSearch,
   type SheetDecoder,
 } from "./retrieval/database.ts";
+export { type FetchedDatabase, fetchDatabase } from "./web/database.ts";
 export { fetchModel } from "./web/model.ts";
+export { type FetchOptions, forgetFiles, keptBytes } from "./web/storage.ts";
+export { browserTuningStore } from "./web/tuning-store.ts";

@@ -13,21 +13,21 @@ export function testGpu(): Promise<Gpu> {
 
 // Node runs without robust access, so that a stray index shows as a wrong result there; browsers always clamp.
 async function open(): Promise<Gpu> {
-  if (!inNode) {
-    const adapter = await navigator.gpu.requestAdapter();
-    return requestGpu(adapter!);
-  }
+  if (!inNode) return requestGpu();
   const dawnFile = "../src/node/dawn.ts";
   const { openDawn } = (await import(/* @vite-ignore */ dawnFile)) as typeof import("../src/node/dawn.ts");
   const choice = (process.env.REIMAGEN_ADAPTER ?? "software") as "software" | "gpu" | "auto";
   const dawn = await openDawn(choice);
-  const gpu = await requestGpu(dawn.adapter);
+  const gpu = await requestGpu(dawn.requestAdapter);
   keepAlive.push(dawn);
   return gpu;
 }
 
 // Dawn's devices do not keep their instance alive.
 const keepAlive: unknown[] = [];
+
+/** A device of its own, to be lost. */
+export const ownGpu = open;
 
 /** A second holder of the same device, as an app that hands its device over would make. */
 export async function adoptedGpu(): Promise<Gpu> {

@@ -1,5 +1,6 @@
 // A valid checkpoint of the Re-Imagen architecture that is small enough to be made, broken and drawn with in a moment.
 import { denoisingLoop } from "../src/diffusion/loop.ts";
+import { type ReimagenShape, reimagenModel } from "../src/diffusion/reimagen.ts";
 import { weightsOf } from "../src/graph/graph.ts";
 import { prune } from "../src/graph/prune.ts";
 import { type TensorBytes, writeSafetensors } from "../src/io/safetensors.ts";
@@ -53,7 +54,7 @@ export async function writeModel(folder: string, model: TinyModel, weights?: Uin
 }
 
 function randomTensors(config: ModelConfig): TensorBytes[] {
-  const loop = denoisingLoop(config, {
+  const shape: ReimagenShape = {
     storage: "f32",
     pictures: 1,
     evaluations: 2,
@@ -62,7 +63,8 @@ function randomTensors(config: ModelConfig): TensorBytes[] {
     thresholding: { kind: "none" },
     stochastic: false,
     multistep: false,
-  });
+  };
+  const loop = denoisingLoop(reimagenModel(config, shape), shape);
   let state = 1;
   const random = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;

@@ -2,6 +2,7 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { headlessBrowser } from "../src/node/headless-browser.ts";
+import { drawInNode } from "./web/draw-in-node.ts";
 
 /** Serves a `.wgsl` import as its text, as Node's loader hook and the build do. */
 const wgsl = {
@@ -38,6 +39,7 @@ export default defineConfig({
             provider: playwright({ launchOptions: browser }),
             headless: true,
             screenshotFailures: false,
+            commands: { drawInNode },
             instances: [{ browser: "chromium" }],
           },
         },

@@ -1,70 +1,102 @@
-// One generation in progress: a request's inputs on the device, and the steps that turn noise into a picture.
+// One generation in progress: noise becomes a picture step by step, in the engine's own submits or in an app's frames.
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { BufferRange, Executor } from "../graph/executor.ts";
-import type { ModelConfig } from "../models/config.ts";
-import { neighborTables, type Shown, stepTables } from "../models/tables.ts";
-import type { GuidanceStep } from "./guidance.ts";
-import { keyOf } from "./philox.ts";
-import type { StepCoefficients } from "./step.ts";
+import type { Stage } from "../graph/graph.ts";
+import { type Picture, picturesOf } from "../io/picture.ts";
+import { type GenerationInputs, stepRow, writeRequest } from "./inputs.ts";
+import type { DenoisingModel } from "./loop.ts";
+import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
+import type { Decision } from "./request.ts";
+import type { SamplingSettings } from "./settings.ts";
+import { Slicer } from "./slicer.ts";
+import { type Snapshot, Snapshots } from "./snapshots.ts";
+import { StepRows } from "./step-rows.ts";
+import { copyToTexture, type Shown, type TextureCopy, type TextureOptions } from "./textures.ts";
 
-/** A text as the encoder takes it: ids padded to the model's text length, and how many count. */
-export interface EncodedText {
-  readonly ids: Int32Array;
-  readonly length: number;
+/** Finished pictures. */
+export interface Generated {
+  readonly pictures: readonly Picture[];
+  readonly settings: SamplingSettings;
+  /** What the user should know: text that was cut, words that the model does not know. */
+  readonly warnings: readonly string[];
 }
 
-/** A neighbour as the model takes it: [S, S, 3] in [-1, 1], and its caption. */
-export interface EncodedNeighbor {
-  readonly image: Float32Array;
-  readonly caption: EncodedText;
+/** How far a generation is. */
+export interface Progress {
+  /** Steps done (the last one may still be running on the GPU). */
+  readonly step: number;
+  /** Steps in all. */
+  readonly steps: number;
 }
 
-/** All that one generation needs, decided. */
-export interface GenerationInputs {
-  readonly prompt: EncodedText;
-  /** The empty prompt, for evaluations without text. */
-  readonly empty: EncodedText;
-  readonly neighbors: readonly EncodedNeighbor[];
-  /** One a picture. */
-  readonly seeds: readonly number[];
-  readonly coefficients: readonly StepCoefficients[];
-  /** The steps of each picture. */
-  readonly guidance: readonly (readonly GuidanceStep[])[];
-  /** What one unit of `timestep` is to the model, whose time runs from 0 to 1. */
-  readonly timestepUnit: number;
+/** Options of `encode`. */
+export interface EncodeOptions {
+  /** Milliseconds that the encoded work may take, as measured so far; a step is cut where it would take longer. Default: a whole step. */
+  readonly budget?: number;
 }
 
-/** Which text row is which. */
-const rows = { prompt: 0, empty: 1, captions: 2 };
+/** What a generation needs of its engine. */
+export interface GenerationHost {
+  readonly gpu: Gpu;
+  readonly model: Pick<DenoisingModel, "extent" | "visible">;
+  /** An executor for this generation alone, on a device that lives, if need be on a new one. */
+  borrow(): Promise<Executor>;
+  giveBack(executor: Executor, generation: Generation): void;
+}
 
-/** Texts that a generation encodes besides captions. */
-export const textRows = rows.captions;
+/** How often a new device is tried for one and the same step. */
+const mostAttempts = 3;
 
-/** A generation in progress on an executor that nobody else uses meanwhile. */
-export class Generation {
-  readonly #gpu: Gpu;
-  readonly #config: ModelConfig;
-  readonly #executor: Executor;
+/** A generation in progress. It holds GPU memory until `dispose` or `finish`. */
+export class Generation implements AsyncIterable<Progress> {
+  readonly settings: SamplingSettings;
+  /** What the user should know: text that was cut, words that the model does not know. */
+  readonly warnings: readonly string[];
+  readonly #host: GenerationHost;
   readonly #inputs: GenerationInputs;
+  readonly #signal: AbortSignal | undefined;
+  #executor: Executor;
+  #device: GPUDevice;
+  #rows: StepRows;
+  #slicer: Slicer;
+  /** Where the next dispatch is, among the request's and then the step's. */
+  #cursor = 0;
   #step = 0;
+  #snapshots: Snapshots | undefined;
+  /** What the neighbours' textures held: those of a lost device cannot be read again. */
+  #images: Float32Array<ArrayBuffer> | undefined;
+  #inFlight: Promise<void> = Promise.resolve();
+  #mending: Promise<void> | undefined;
+  #ended: "disposed" | "engine" | undefined;
 
-  /** Uploads the request, encodes its texts and neighbours, and draws the initial noise. */
-  constructor(gpu: Gpu, config: ModelConfig, executor: Executor, inputs: GenerationInputs) {
-    this.#gpu = gpu;
-    this.#config = config;
-    this.#executor = executor;
+  /** For the engine, which calls `prepare` next. */
+  constructor(
+    host: GenerationHost,
+    executor: Executor,
+    { inputs, settings, warnings }: Decision,
+    signal?: AbortSignal,
+  ) {
+    this.#host = host;
     this.#inputs = inputs;
-    this.#writeRequest();
-    const encoder = gpu.device.createCommandEncoder({ label: "request" });
-    executor.encode("request", encoder);
-    copy(encoder, executor.range("noise"), executor.range("x"));
-    if (executor.has("x0.previous")) {
-      // What an earlier generation left must not even be multiplied by zero: it may be NaN.
-      const { buffer, offset, size } = executor.range("x0.previous");
-      encoder.clearBuffer(buffer, offset, size);
+    this.#signal = signal;
+    this.settings = settings;
+    this.warnings = warnings;
+    this.#executor = executor;
+    this.#device = host.gpu.device;
+    this.#slicer = new Slicer(host.gpu, executor.plan);
+    this.#rows = this.#writeInputs();
+  }
+
+  /** Brings the neighbours' pictures to the device; for the engine. Errors: those of `uploadNeighbors`. */
+  async prepare(images: readonly NeighborImage[]): Promise<void> {
+    const { gpu, model } = this.#host;
+    if (images.length > 0) {
+      await uploadNeighbors(gpu, images, this.#executor.range("neighbor.images"), model.extent[0]);
+      if (gpu.renewable) this.#images = (await this.#executor.read("neighbor.images")) as Float32Array<ArrayBuffer>;
     }
-    gpu.device.queue.submit([encoder.finish()]);
+    this.#check();
+    if (gpu.renewable) this.#snapshots = new Snapshots(gpu, this.#states());
   }
 
   /** Steps done. */
@@ -77,29 +109,137 @@ export class Generation {
     return this.#inputs.coefficients.length;
   }
 
-  /** Submits the next denoising step. Throws `argument` when all are done. */
-  advance(): void {
-    const encoder = this.#gpu.device.createCommandEncoder({ label: `step ${this.#step}` });
-    this.encode(encoder);
-    this.#gpu.device.queue.submit([encoder.finish()]);
+  get finished(): boolean {
+    return this.#step === this.steps;
   }
 
-  /** Encodes the next step; the encoder must be submitted before the following one is encoded. */
-  encode(encoder: GPUCommandEncoder, timestamps?: GPUComputePassTimestampWrites): void {
-    if (this.#step >= this.steps)
-      throw new ReimagenError("argument", `all ${this.steps} steps of this generation are done`);
-    this.#writeStep(this.#step++);
-    this.#executor.encode("step", encoder, timestamps);
+  /** In pixels, or values of a latent. */
+  get height(): number {
+    return this.#host.model.extent[0];
   }
 
-  /** Pictures so far, RGBA8, [N, S, S, 4]: of x itself, or the model's estimate of the finished picture. */
-  async read(what: "picture" | "estimate"): Promise<Uint8ClampedArray<ArrayBuffer>> {
-    return new Uint8ClampedArray((await this.#executor.read(what)).buffer);
+  /** In pixels, or values of a latent. */
+  get width(): number {
+    return this.#host.model.extent[1];
   }
 
-  /** The pictures as values, [N, S, S, 3], nominally in [-1, 1]. Throws `not-finite` when the model produced NaN or infinity. */
-  async values(): Promise<Float32Array> {
-    const values = (await this.#executor.read("x.next")) as Float32Array;
+  /** How many pictures are drawn at once. */
+  get pictures(): number {
+    return this.#inputs.seeds.length;
+  }
+
+  /**
+   * Encodes up to one step into the caller's encoder, which is to be submitted in the same task and may hold up to 256 steps; true when this
+   * completes a step. The first call encodes texts and neighbours too. Throws `argument` when all steps are done, `aborted`, `device-lost`.
+   */
+  encode(encoder: GPUCommandEncoder, { budget }: EncodeOptions = {}): boolean {
+    this.#check();
+    if (this.#stale) throw this.#loss();
+    if (this.finished) throw new ReimagenError("argument", `all ${this.steps} steps of this generation are done`);
+    const executor = this.#executor;
+    const requests = executor.count("request");
+    const all = requests + executor.count("step");
+    const from = this.#cursor;
+    const to = budget === undefined ? all : this.#slicer.reach(from, budget);
+    const timing = budget === undefined ? undefined : this.#slicer.time(from, to);
+    const [begins, ends] = [from < requests, to > requests];
+    if (begins) {
+      const timestamps = ends ? timing?.timestamps?.beginning : timing?.timestamps?.both;
+      executor.encode("request", encoder, { from, to: Math.min(to, requests), ...(timestamps && { timestamps }) });
+      if (to >= requests) this.#encodeFirstState(encoder);
+    }
+    if (ends) {
+      const first = Math.max(from - requests, 0);
+      if (first === 0) this.#rows.encode(encoder, this.#step);
+      const timestamps = begins ? timing?.timestamps?.end : timing?.timestamps?.both;
+      executor.encode("step", encoder, { from: first, to: to - requests, ...(timestamps && { timestamps }) });
+    }
+    timing?.finish(encoder);
+    this.#cursor = to < all ? to : requests;
+    if (to < all) return false;
+    this.#step++;
+    return true;
+  }
+
+  /**
+   * One step an iteration, submitted by the engine, which keeps one step in flight. Leaving the loop early is allowed, and the next loop
+   * goes on. Throws `aborted`, and `device-lost` where the device is not ours to replace; else goes on from the last step.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Progress, void, undefined> {
+    const { gpu } = this.#host;
+    while (!this.finished) {
+      await this.#reliably(async () => {
+        this.#submit();
+        const submitted = gpu.idle();
+        // Awaited a step later; a failure shows then.
+        submitted.catch(() => undefined);
+        await this.#inFlight;
+        this.#inFlight = submitted;
+      });
+      yield { step: this.#step, steps: this.steps };
+    }
+    await this.#reliably(() => gpu.idle());
+    this.#check();
+  }
+
+  /** Runs the steps that are left, reads the pictures and disposes. Throws what iterating and `values` throw. */
+  async finish(): Promise<Generated> {
+    try {
+      for await (const _ of this);
+      await this.values();
+      return { pictures: await this.read("picture"), settings: this.settings, warnings: this.warnings };
+    } finally {
+      this.dispose();
+    }
+  }
+
+  /** Encodes a copy of a picture into an `rgba8unorm` or `rgba8unorm-srgb` texture with `COPY_DST`. Throws `argument` and what `encode` throws. */
+  copyToTexture(
+    encoder: GPUCommandEncoder,
+    texture: GPUTexture,
+    { what = "picture", index = 0, origin }: TextureCopy = {},
+  ): void {
+    this.#check();
+    if (this.#stale) throw this.#loss();
+    if (!(Number.isInteger(index) && index >= 0 && index < this.pictures))
+      throw new ReimagenError("argument", `index should be 0 to ${this.pictures - 1}, got ${index}`);
+    copyToTexture(encoder, this.range(what), { index, width: this.width, height: this.height }, texture, origin);
+  }
+
+  /** A texture of the picture's size with the picture as it stands; the caller's to use, to fill anew by `copyToTexture`, and to destroy. */
+  createTexture({ usage, format = "rgba8unorm", label = "reimagen", ...copy }: TextureOptions): GPUTexture {
+    this.#check();
+    const texture = this.#device.createTexture({
+      label,
+      size: [this.width, this.height],
+      format,
+      usage: usage | GPUTextureUsage.COPY_DST,
+    });
+    const encoder = this.#device.createCommandEncoder({ label });
+    this.copyToTexture(encoder, texture, copy);
+    this.#device.queue.submit([encoder.finish()]);
+    return texture;
+  }
+
+  /**
+   * Where the pictures lie on the GPU, for copies and shaders: `picture` and `estimate` RGBA8 u32 [N, H, W], `x` f32 [N, H, W, C]. Not to
+   * be written, and gone after `dispose`, `finish` or a loss of the device. Throws `argument` for pictures where x is a latent.
+   */
+  range(what: Shown | "x"): BufferRange {
+    this.#check();
+    if (what !== "x") this.#checkVisible();
+    return this.#executor.range(what);
+  }
+
+  /** The pictures as they stand. Throws `device-lost` as iterating does, and what `range` throws. */
+  async read(what: Shown): Promise<Picture[]> {
+    this.#checkVisible();
+    return picturesOf(await this.#read(what), this);
+  }
+
+  /** x as values, [N, H, W, C], those of a picture nominally in [-1, 1]. Throws `not-finite` when the model produced NaN or infinity, and what `read` throws. */
+  async values(): Promise<Float32Array<ArrayBuffer>> {
+    const values = (await this.#read("x.next")) as Float32Array<ArrayBuffer>;
     const at = values.findIndex((v) => !Number.isFinite(v));
     if (at >= 0)
       throw new ReimagenError(
@@ -109,57 +249,146 @@ export class Generation {
     return values;
   }
 
-  #writeRequest(): void {
-    const { prompt, empty, neighbors, seeds } = this.#inputs;
-    const texts = [prompt, empty, ...neighbors.map(({ caption }) => caption)];
-    const write = this.#executor.write.bind(this.#executor);
-    write("text.ids", Uint32Array.from(texts.flatMap(({ ids }) => [...ids])));
-    write(
-      "text.lengths",
-      Uint32Array.from(texts, ({ length }) => length),
-    );
-    write("text.table", Uint32Array.from(texts.flatMap(({ length }, row) => [row, length])));
-    write("noise.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), 0, 0])));
-    if (neighbors.length === 0) return;
-    const images = new Float32Array(neighbors.length * this.#config.size ** 2 * 3);
-    neighbors.forEach(({ image }, i) => {
-      images.set(image, i * image.length);
-    });
-    write("neighbor.images", images);
-    const captions = neighbors.map(({ caption }, i) => ({ row: rows.captions + i, length: caption.length }));
-    for (const [name, table] of neighborTables(this.#config, captions)) write(name, table);
+  /** Hands the request's stage and then that of the first step to `measure`, which runs it once; for the engine, on a generation that goes no further. */
+  async measure<T>(measure: (executor: Executor, stage: Stage) => Promise<T>): Promise<{ request: T; step: T }> {
+    this.#check();
+    const request = await measure(this.#executor, "request");
+    const encoder = this.#device.createCommandEncoder({ label: "first state" });
+    this.#encodeFirstState(encoder);
+    this.#rows.encode(encoder, 0);
+    this.#device.queue.submit([encoder.finish()]);
+    return { request, step: await measure(this.#executor, "step") };
   }
 
-  #writeStep(step: number): void {
-    const { coefficients, guidance, seeds, timestepUnit } = this.#inputs;
-    const { timestep, px, pm, cx, cm, c0, c1, cn } = coefficients[step]!;
-    const write = this.#executor.write.bind(this.#executor);
-    write("t", Float32Array.of(timestep * timestepUnit));
-    write("coefficients", Float32Array.of(px, pm, cx, cm, c0, c1, cn, 0));
-    if (this.#executor.has("step.key"))
-      write("step.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), step + 1, 0])));
-    const steps = guidance.map((of) => of[step]!);
-    const shown = steps.map(({ conditional }) => this.#shown(conditional));
-    if (this.#executor.has("weight")) {
-      write(
-        "weight",
-        Float32Array.from(steps, ({ weight }) => weight),
-      );
-      // A step without guidance among others with it: base = conditional, and any weight gives the same.
-      shown.push(...steps.map(({ base, conditional }) => this.#shown(base ?? conditional)));
+  /** Gives the GPU memory back; textures made by `createTexture` stay the caller's. */
+  dispose(): void {
+    this.#end("disposed");
+  }
+
+  /** As `dispose`, by the engine that is being disposed of: what is under way then ends with `aborted`. */
+  disposeWithEngine(): void {
+    this.#end("engine");
+  }
+
+  #end(why: "disposed" | "engine"): void {
+    if (this.#ended) return;
+    this.#ended = why;
+    this.#rows.dispose();
+    this.#snapshots?.dispose();
+    this.#slicer.dispose();
+    this.#host.giveBack(this.#executor, this);
+  }
+
+  #read(what: Shown | "x.next"): ReturnType<Executor["read"]> {
+    this.#check();
+    return this.#reliably(() => this.#executor.read(what));
+  }
+
+  #check(): void {
+    if (this.#ended === "disposed") throw new ReimagenError("argument", "this generation has been disposed of");
+    if (!this.#ended && !this.#signal?.aborted) return;
+    throw endedEarly(this.#ended ? "engine" : "signal", this.#step, this.steps);
+  }
+
+  #checkVisible(): void {
+    if (!this.#host.model.visible)
+      throw new ReimagenError("argument", "what is drawn here is a latent, which no one can see before it is decoded");
+  }
+
+  get #stale(): boolean {
+    const { gpu } = this.#host;
+    return gpu.loss !== undefined || gpu.device !== this.#device;
+  }
+
+  #loss(): ReimagenError {
+    return this.#host.gpu.loss ?? new ReimagenError("device-lost", "the GPU device of this generation was lost");
+  }
+
+  #submit(): void {
+    const encoder = this.#device.createCommandEncoder({ label: `step ${this.#step}` });
+    this.encode(encoder);
+    const collect = this.#snapshots?.encode(encoder, this.#step);
+    this.#device.queue.submit([encoder.finish()]);
+    collect?.();
+  }
+
+  /** Runs `work`; when the device is lost and ours, on a new one, at the step that had been reached. */
+  async #reliably<T>(work: () => Promise<T>): Promise<T> {
+    const reached = this.#step;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        if (this.#stale) {
+          this.#mending ??= this.#mend(reached).finally(() => {
+            this.#mending = undefined;
+          });
+          await this.#mending;
+        }
+        return await work();
+      } catch (error) {
+        const lost = error instanceof ReimagenError && error.code === "device-lost";
+        if (!lost || !this.#host.gpu.renewable || attempt === mostAttempts) throw error;
+      }
     }
-    for (const [name, table] of stepTables(this.#config, shown)) write(name, table);
   }
 
-  #shown({ text, neighbors }: { text: boolean; neighbors: boolean }): Shown {
-    const { prompt, empty, neighbors: all } = this.#inputs;
-    return {
-      text: text ? { row: rows.prompt, length: prompt.length } : { row: rows.empty, length: empty.length },
-      neighbors: { first: 0, count: neighbors ? all.length : 0 },
-    };
+  async #mend(reached: number): Promise<void> {
+    const executor = await this.#host.borrow();
+    if (this.#ended) this.#host.giveBack(executor, this);
+    this.#check();
+    this.#executor = executor;
+    this.#device = this.#host.gpu.device;
+    this.#slicer = new Slicer(this.#host.gpu, executor.plan);
+    this.#rows = this.#writeInputs();
+    this.#inFlight = Promise.resolve();
+    if (this.#images) executor.write("neighbor.images", this.#images);
+    const taken = this.#snapshots?.taken ?? [];
+    this.#snapshots = new Snapshots(this.#host.gpu, this.#states(), taken);
+    this.#cursor = 0;
+    this.#step = 0;
+    // At least one step is run again, as what it shows is not part of the snapshot.
+    const snapshot = taken.findLast(({ step }) => step < reached);
+    if (snapshot) this.#restore(snapshot);
+    while (this.#step < reached) this.#submit();
+  }
+
+  #restore({ step, states }: Snapshot): void {
+    const encoder = this.#device.createCommandEncoder({ label: "request" });
+    this.#executor.encode("request", encoder);
+    this.#device.queue.submit([encoder.finish()]);
+    this.#states().forEach(({ buffer, offset }, i) => {
+      this.#device.queue.writeBuffer(buffer, offset, states[i]!);
+    });
+    this.#cursor = this.#executor.count("request");
+    this.#step = step;
+  }
+
+  #states(): BufferRange[] {
+    return ["x", "x0.previous"].filter((name) => this.#executor.has(name)).map((name) => this.#executor.range(name));
+  }
+
+  #writeInputs(): StepRows {
+    const { gpu, model } = this.#host;
+    const executor = this.#executor;
+    writeRequest(executor, this.#inputs);
+    // What an earlier generation left must not be shown, nor, as it may be NaN, even be multiplied by zero.
+    const encoder = this.#device.createCommandEncoder({ label: "clear" });
+    const shown = model.visible ? ["picture", "estimate"] : [];
+    for (const name of [...shown, ...(executor.has("x0.previous") ? ["x0.previous"] : [])]) {
+      const { buffer, offset, size } = executor.range(name);
+      encoder.clearBuffer(buffer, offset, size);
+    }
+    this.#device.queue.submit([encoder.finish()]);
+    return new StepRows(gpu, executor, this.steps, (step) => stepRow(executor, this.#inputs, step));
+  }
+
+  #encodeFirstState(encoder: GPUCommandEncoder): void {
+    const [noise, x] = [this.#executor.range("noise"), this.#executor.range("x")];
+    encoder.copyBufferToBuffer(noise.buffer, noise.offset, x.buffer, x.offset, x.size);
   }
 }
 
-function copy(encoder: GPUCommandEncoder, from: BufferRange, to: BufferRange): void {
-  encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
+/** The error of a generation that was cut short after some of its steps. */
+export function endedEarly(by: "engine" | "signal", step: number, steps: number): ReimagenError {
+  const why = by === "engine" ? "ended, as its engine was disposed of," : "was aborted";
+  return new ReimagenError("aborted", `the generation ${why} after step ${step} of ${steps}`);
 }

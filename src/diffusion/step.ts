@@ -8,8 +8,9 @@ export type Prediction = "epsilon" | "x0" | "v";
 /**
  * One step as linear combinations, for every sampler:
  * x0 = px x + pm m, with m the model's output after guidance; x0 = threshold(x0);
- * x' = cx x + cm m + c0 x0 + c1 x0Previous + cn noise, with x0Previous the thresholded x0 of the step before and noise
- * standard normal. All finite; c1 is 0 in the first step and cn is 0 where the step draws no noise.
+ * x' = cx x + cm m + c0 x0 + c1 x0Previous + cn exp(cv (1 + variance) / 2) noise, with x0Previous the thresholded x0 of the step
+ * before, noise standard normal, and variance what the model says about it, nominally in [-1, 1]. All finite; c1 is 0 in the first
+ * step, cn is 0 where the step draws no noise, and cv is absent where the model says nothing about the variance.
  */
 export interface StepCoefficients {
   /** The time that the model is told, in the schedule's own unit. */
@@ -21,10 +22,11 @@ export interface StepCoefficients {
   c0: number;
   c1: number;
   cn: number;
+  cv?: number;
 }
 
 /** The part of a step that the sampler decides: how x' is made. */
-export type StepUpdate = Pick<StepCoefficients, "cx" | "cm" | "c0" | "c1" | "cn">;
+export type StepUpdate = Pick<StepCoefficients, "cx" | "cm" | "c0" | "c1" | "cn" | "cv">;
 
 /** A linear combination ofX x + ofM m of the noisy picture and the model's output. */
 export interface Combination {

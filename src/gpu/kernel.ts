@@ -1,9 +1,12 @@
 // A kernel as plain data, and the prelude of `const` and `alias` lines that specialises its WGSL file.
 
-/** Element types of tensors. `f16` is stored as packed pairs, so that it works on devices without `shader-f16` too. */
-export type DType = "f32" | "f16" | "u32";
+/**
+ * Element types of tensors. `f16` is stored as packed pairs, so that it works on devices without `shader-f16` too. `q8`, of weights alone, is 8-bit codes of -127
+ * to 127 and behind them, for each column and 32 rows (all axes but the last count as one), the value that 127 stands for in half precision.
+ */
+export type DType = "f32" | "f16" | "u32" | "q8";
 
-/** How a kernel uses a binding: tensors it reads, the tensor it writes, or a storage texture it writes. */
+/** How a kernel uses a binding: a tensor it reads, the tensor it writes, or a texture it loads texels of. */
 export type BindingKind = "read" | "write" | "texture";
 
 /** A compute shader, specialised: everything that decides what is compiled, and nothing else. */
@@ -23,9 +26,9 @@ export interface Kernel {
   readonly scalars?: Readonly<Record<string, number>>;
   /**
    * Storage of the named operands. For `x: "f16"` the prelude declares `x4` (four channels in memory), `load_x4(x4) -> vec4f`
-   * and `store_x4(vec4f) -> x4`; kernels name their types so and run on either storage.
+   * and `store_x4(vec4f) -> x4`, for `q8` `load_x4` of the codes as -1 to 1; kernels name their types so and run on either storage.
    */
-  readonly storage?: Readonly<Record<string, "f32" | "f16">>;
+  readonly storage?: Readonly<Record<string, "f32" | "f16" | "q8">>;
 }
 
 /** The whole shader: extensions, prelude, file. */
@@ -54,7 +57,9 @@ export function floatBits(value: number): number {
 }
 
 // Packed halves rather than `vec4<f16>`: the same bytes, and the conversions are core WGSL on every device.
-function storageLines(name: string, dtype: "f32" | "f16"): string[] {
+function storageLines(name: string, dtype: "f32" | "f16" | "q8"): string[] {
+  if (dtype === "q8")
+    return [`alias ${name}4 = u32;`, `fn load_${name}4(v: u32) -> vec4f { return unpack4x8snorm(v); }`];
   return dtype === "f32"
     ? [
         `alias ${name}4 = vec4f;`,
@@ -68,7 +73,13 @@ function storageLines(name: string, dtype: "f32" | "f16"): string[] {
       ];
 }
 
-/** Bytes of one element in memory. */
-export function bytesOf(dtype: DType): number {
-  return dtype === "f16" ? 2 : 4;
+/** Rows that share a scale in `q8`. */
+export const Q8_BLOCK = 32;
+
+/** Bytes of a tensor in memory. */
+export function bytesOf(dtype: DType, shape: readonly number[]): number {
+  const size = shape.reduce((product, extent) => product * extent, 1);
+  if (dtype !== "q8") return size * (dtype === "f16" ? 2 : 4);
+  const columns = shape.at(-1)!;
+  return size + Math.ceil(size / columns / Q8_BLOCK) * columns * 2;
 }

@@ -3,6 +3,7 @@ import { ReimagenError } from "../errors.ts";
 import type { DeviceTraits } from "../gpu/gpu.ts";
 import { type Launch, showShape, type Variant } from "../ops/op.ts";
 import type { Node } from "./graph.ts";
+import { bestOf, type Tuned, type Tuning } from "./tuning.ts";
 
 /** The kernel of a node, and why this one. */
 export interface Choice {
@@ -13,11 +14,68 @@ export interface Choice {
   readonly others: readonly { readonly variant: string; readonly reason: string }[];
 }
 
-/** The first variant in the op's order of preference that can run and suits the adapter; else the first that can run. Throws `kernel` when none can. */
-export function choose(node: Node, traits: DeviceTraits): Choice {
-  const types = node.inputs.map((value) => value?.type ?? null);
-  const output = node.output.type;
+/** One way to run a node. */
+export interface Candidate {
+  readonly variant: string;
+  readonly launch: Launch;
+}
+
+/** Every kernel that can run a node on this device, in the op's order of preference. */
+export function candidatesOf(node: Node, traits: DeviceTraits): Candidate[] {
+  const { types, output } = typesOf(node);
+  return fittingOf(node, traits).fitting.map((variant) => ({
+    variant: variant.name,
+    launch: variant.launch(types, output, node.attributes, traits),
+  }));
+}
+
+/**
+ * The variant that was measured to be fastest, where this kind of node was measured; else the first in the op's order of preference that can
+ * run and suits the adapter; else the first that can run. Throws `kernel` when none can.
+ */
+export function choose(node: Node, traits: DeviceTraits, tuning: Tuning = new Map()): Choice {
+  const { types, output } = typesOf(node);
   const adapter = traits.software ? "software" : "hardware";
+  const { fitting, others } = fittingOf(node, traits);
+  const best = bestOf(tuning, node);
+  const measured = fitting.find(({ name }) => name === best?.variant);
+  const suited = fitting.find((variant) => variant.suits === "any" || variant.suits === adapter);
+  const chosen = measured ?? suited ?? fitting[0];
+  if (!chosen)
+    throw new ReimagenError(
+      "kernel",
+      `no kernel can run ${node.op.name} ${showShape(output.shape)} ${output.dtype} (${node.label}): ${others.map((o) => `${o.variant}: ${o.reason}`).join("; ")}`,
+    );
+  const unmeasured = (variant: Variant<unknown>) =>
+    variant.suits === "any" || variant.suits === adapter ? "comes later" : `for ${variant.suits}`;
+  for (const variant of fitting)
+    if (variant !== chosen)
+      others.push({
+        variant: variant.name,
+        reason: (measured && best && measurementOf(best.tuned, variant.name)) || unmeasured(variant),
+      });
+  return {
+    variant: chosen.name,
+    reason:
+      (measured && best && measurementOf(best.tuned, chosen.name)) ||
+      (suited ? (chosen.suits === "any" ? "fits any adapter" : `first for ${adapter}`) : "the only one that fits"),
+    launch: chosen.launch(types, output, node.attributes, traits),
+    others,
+  };
+}
+
+function measurementOf({ ranking, wrong }: Tuned, variant: string): string | undefined {
+  if (wrong.includes(variant)) return "gave a wrong result";
+  const measured = ranking.find((entry) => entry.variant === variant);
+  return measured && `measured: ${measured.milliseconds.toPrecision(3)} ms`;
+}
+
+function typesOf(node: Node) {
+  return { types: node.inputs.map((value) => value?.type ?? null), output: node.output.type };
+}
+
+function fittingOf(node: Node, traits: DeviceTraits) {
+  const { types, output } = typesOf(node);
   const fitting: Variant<unknown>[] = [];
   const others: { variant: string; reason: string }[] = [];
   for (const variant of node.op.variants) {
@@ -25,23 +83,5 @@ export function choose(node: Node, traits: DeviceTraits): Choice {
     if (reason) others.push({ variant: variant.name, reason });
     else fitting.push(variant);
   }
-  const suited = fitting.find((variant) => variant.suits === "any" || variant.suits === adapter);
-  const chosen = suited ?? fitting[0];
-  if (!chosen)
-    throw new ReimagenError(
-      "kernel",
-      `no kernel can run ${node.op.name} ${showShape(output.shape)} ${output.dtype} (${node.label}): ${others.map((o) => `${o.variant}: ${o.reason}`).join("; ")}`,
-    );
-  for (const variant of fitting)
-    if (variant !== chosen)
-      others.push({
-        variant: variant.name,
-        reason: variant.suits === "any" || variant.suits === adapter ? "comes later" : `for ${variant.suits}`,
-      });
-  return {
-    variant: chosen.name,
-    reason: suited ? (chosen.suits === "any" ? "fits any adapter" : `first for ${adapter}`) : "the only one that fits",
-    launch: chosen.launch(types, output, node.attributes, traits),
-    others,
-  };
+  return { fitting, others };
 }

@@ -7,6 +7,7 @@ import { type Graph, keptValues, type Node, type Stage, stages, type Value } fro
 import { hoist } from "./hoist.ts";
 import { bytesOfType, type MemoryPlan, planMemory } from "./plan.ts";
 import { prune } from "./prune.ts";
+import type { Tuning } from "./tuning.ts";
 
 /** One dispatch of the plan. */
 export interface PlannedNode {
@@ -24,8 +25,8 @@ export interface Plan {
   readonly persistent: readonly Value[];
 }
 
-/** Runs all passes. Throws `kernel` when some node has no kernel on this device. */
-export function compileGraph(built: Graph, traits: DeviceTraits): Plan {
+/** Runs all passes; `tuning` is what was measured on this adapter. Throws `kernel` when some node has no kernel on this device. */
+export function compileGraph(built: Graph, traits: DeviceTraits, tuning?: Tuning): Plan {
   const graph = fuse(prune(built));
   const nodes = hoist(graph);
   const persistent = persistentValues(graph, nodes);
@@ -39,7 +40,7 @@ export function compileGraph(built: Graph, traits: DeviceTraits): Plan {
       nodes[stage]
         // A tensor without elements (no neighbours) takes no dispatch.
         .filter(({ output }) => sizeOf(output.type) > 0)
-        .map((node) => ({ node, choice: choose(node, traits) })),
+        .map((node) => ({ node, choice: choose(node, traits, tuning) })),
     ),
     memory: planMemory(
       stages.map((stage) => nodes[stage]),

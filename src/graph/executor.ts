@@ -3,9 +3,9 @@ import { ReimagenError } from "../errors.ts";
 import type { CompiledKernel, Gpu } from "../gpu/gpu.ts";
 import { parameterBytes } from "../gpu/kernel.ts";
 import { float16ToFloat32 } from "../io/float16.ts";
-import { showShape, sizeOf } from "../ops/op.ts";
+import { type Launch, showShape, sizeOf } from "../ops/op.ts";
 import type { Plan, PlannedNode } from "./compile.ts";
-import { type Stage, stages, type Value } from "./graph.ts";
+import { type Node, type Stage, stages, type Value } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
 
 /** A range of a buffer that holds a tensor. */
@@ -18,10 +18,18 @@ export interface BufferRange {
 /** What a caller may write into an input. */
 export type TensorData = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
-interface Dispatch {
+/** A kernel with its operands, ready to run. */
+export interface Dispatch {
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly workgroups: readonly [number, number, number];
+}
+
+/** Which dispatches of a stage to encode, and where to note the times of their pass. */
+export interface Slice {
+  readonly from?: number;
+  readonly to?: number;
+  readonly timestamps?: GPUComputePassTimestampWrites;
 }
 
 /** Options of `createExecutor`. */
@@ -30,6 +38,9 @@ export interface ExecutorOptions {
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
+
+// A function, as Node has these names only once Dawn is open.
+const tensorUsage = () => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
 
 /** Buffer of each weight, by `weightKey`. */
 export type WeightBuffers = ReadonlyMap<string, GPUBuffer>;
@@ -51,18 +62,39 @@ export async function createExecutor(
       return [planned, kernel] as const;
     }),
   );
-  const executor = new Executor(gpu, plan, weights, new Map(compiled));
-  executor.run("load");
-  return executor;
+  const make = () => {
+    const executor = new Executor(gpu, plan, weights, new Map(compiled));
+    executor.run("load");
+    return executor;
+  };
+  let executor: Executor | undefined;
+  try {
+    return await gpu.guarded(
+      () => {
+        executor = make();
+        return executor;
+      },
+      (error) => new ReimagenError("kernel", `the plan does not run on this device: ${error.message}`),
+    );
+  } catch (error) {
+    executor?.dispose();
+    throw error;
+  }
 }
 
 /** A plan on a device, ready to be replayed. */
 export class Executor {
   readonly #gpu: Gpu;
+  /** The device of its buffers: should `gpu` get another one, this executor falls silent with its own. */
+  readonly #device: GPUDevice;
   readonly #owned: GPUBuffer[] = [];
   readonly #ranges = new Map<Value, BufferRange>();
   readonly #inputs = new Map<string, Value>();
+  /** The inputs that each step has its own values of, side by side in one buffer. */
+  readonly #stepInputs: BufferRange;
   readonly #dispatches: Record<Stage, Dispatch[]>;
+  /** Bound where an optional operand is missing; never read, as the kernel is specialised or told. */
+  readonly #absent: BufferRange;
   readonly #parameters: ReadonlyMap<PlannedNode, BufferRange>;
   readonly #states: { from: BufferRange; to: BufferRange }[];
 
@@ -73,14 +105,22 @@ export class Executor {
     compiled: ReadonlyMap<PlannedNode, CompiledKernel>,
   ) {
     this.#gpu = gpu;
+    this.#device = gpu.device;
     try {
+      this.#stepInputs = this.#allocateStepInputs();
       this.#allocate(weights);
       this.#parameters = this.#writeParameters();
-      const absent = { buffer: this.#own("absent operand", 16, GPUBufferUsage.STORAGE), offset: 0, size: 16 };
+      this.#absent = { buffer: this.#own("absent operand", 16, GPUBufferUsage.STORAGE), offset: 0, size: 16 };
       const build = (stage: Stage) =>
-        plan.schedule[stage].map((planned) => this.#dispatch(planned, compiled.get(planned)!, absent));
+        plan.schedule[stage].map((planned) => {
+          const { node, choice } = planned;
+          return this.bind(node, choice.launch, compiled.get(planned)!, this.#parameters.get(planned));
+        });
       this.#dispatches = { load: build("load"), request: build("request"), step: build("step") };
-      this.#states = plan.graph.states.map(({ input, next }) => ({ from: this.#range(next), to: this.#range(input) }));
+      this.#states = plan.graph.states.map(({ input, next }) => ({
+        from: this.rangeOf(next),
+        to: this.rangeOf(input),
+      }));
     } catch (error) {
       this.dispose();
       throw error;
@@ -89,16 +129,8 @@ export class Executor {
 
   /** Writes an input by name. Throws `shape` when the length is wrong, `argument` when there is no such input in the plan. */
   write(name: string, data: TensorData): void {
-    const value = this.#inputs.get(name);
-    if (!value)
-      throw new ReimagenError(
-        "argument",
-        `the graph has no input ${name}; it has ${[...this.#inputs.keys()].join(", ")}`,
-      );
-    if (data.length !== sizeOf(value.type))
-      throw new ReimagenError("shape", `input ${name} is ${showShape(value.type.shape)}, got ${data.length} values`);
-    const { buffer, offset } = this.#range(value);
-    this.#gpu.device.queue.writeBuffer(buffer, offset, data);
+    const { buffer, offset } = this.rangeOf(this.#input(name, data));
+    this.#device.queue.writeBuffer(buffer, offset, data);
   }
 
   /** Whether the plan reads this input: passes may have found that nothing depends on it. */
@@ -106,18 +138,44 @@ export class Executor {
     return this.#inputs.has(name);
   }
 
-  /** Encodes a stage as one compute pass; after the step, states take on their next values. */
-  encode(stage: Stage, encoder: GPUCommandEncoder, timestamps?: GPUComputePassTimestampWrites): void {
+  /** Bytes of one `stepRow`. */
+  get stepRowBytes(): number {
+    return this.#stepInputs.size;
+  }
+
+  /** The values of one step's inputs as they lie in memory, for `takeStepRow`. Errors: those of `write`. */
+  stepRow(inputs: ReadonlyMap<string, TensorData>): Uint8Array {
+    const row = new Uint8Array(this.stepRowBytes);
+    for (const [name, data] of inputs) {
+      const { offset } = this.rangeOf(this.#input(name, data));
+      row.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+    }
+    return row;
+  }
+
+  /** Encodes that the step's inputs take their values from a row at `offset` of a buffer, so that a step needs nothing of the CPU. */
+  takeStepRow(encoder: GPUCommandEncoder, rows: GPUBuffer, offset: number): void {
+    const { buffer, size } = this.#stepInputs;
+    if (size > 0) encoder.copyBufferToBuffer(rows, offset, buffer, 0, size);
+  }
+
+  /** Number of a stage's dispatches. */
+  count(stage: Stage): number {
+    return this.#dispatches[stage].length;
+  }
+
+  /** Encodes a stage as one compute pass, or its dispatches `from` to (not with) `to`; after the step's last, states take on their next values. */
+  encode(stage: Stage, encoder: GPUCommandEncoder, { from = 0, to = this.count(stage), timestamps }: Slice = {}): void {
     const pass = encoder.beginComputePass({ label: stage, ...(timestamps && { timestampWrites: timestamps }) });
     let current: GPUComputePipeline | undefined;
-    for (const { pipeline, group, workgroups } of this.#dispatches[stage]) {
+    for (const { pipeline, group, workgroups } of this.#dispatches[stage].slice(from, to)) {
       if (pipeline !== current) pass.setPipeline(pipeline);
       current = pipeline;
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     }
     pass.end();
-    if (stage !== "step") return;
+    if (stage !== "step" || to < this.count(stage)) return;
     for (const { from, to } of this.#states)
       encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
   }
@@ -125,20 +183,50 @@ export class Executor {
   /** Encodes and submits one stage. */
   run(stage: Stage): void {
     if (this.#dispatches[stage].length === 0) return;
-    const encoder = this.#gpu.device.createCommandEncoder({ label: stage });
+    const encoder = this.#device.createCommandEncoder({ label: stage });
     this.encode(stage, encoder);
-    this.#gpu.device.queue.submit([encoder.finish()]);
+    this.#device.queue.submit([encoder.finish()]);
   }
 
   /** Where an output or a state lives, for readers on the GPU. */
   range(name: string): BufferRange {
-    return this.#range(this.#named(name));
+    return this.rangeOf(this.#named(name));
+  }
+
+  /** Where a tensor of the plan lives; that of an intermediate one is only its own between its first and last use. */
+  rangeOf(value: Value): BufferRange {
+    const range = this.#ranges.get(value);
+    if (!range) throw new ReimagenError("argument", `value ${value.id} has no buffer in this plan`);
+    return range;
+  }
+
+  /** A node's operands bound to a kernel for it; `output` where the result is not to go where the plan has it, as when kernels are compared. */
+  bind(
+    node: Node,
+    { kernel, workgroups }: Launch,
+    { pipeline, layout }: CompiledKernel,
+    parameters: BufferRange | undefined,
+    output: BufferRange = this.rangeOf(node.output),
+  ): Dispatch {
+    // A kernel may have more operands than this node: what is missing is bound to a dummy.
+    const resources = kernel.bindings.slice(0, -1).map((_, i) => {
+      const value = node.inputs[i];
+      return value && sizeOf(value.type) > 0 ? this.rangeOf(value) : this.#absent;
+    });
+    const entries = [...resources, output, ...(parameters ? [parameters] : [])].map(
+      ({ buffer, offset, size }, binding) => ({
+        binding,
+        resource: { buffer, offset, size: Math.ceil(size / 4) * 4 },
+      }),
+    );
+    const group = this.#device.createBindGroup({ label: `${node.label} ${kernel.name}`, layout, entries });
+    return { pipeline, group, workgroups };
   }
 
   /** Reads an output back as f32 (integers as they are). */
   async read(name: string): Promise<Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>> {
     const value = this.#named(name);
-    const { buffer, offset, size } = this.#range(value);
+    const { buffer, offset, size } = this.rangeOf(value);
     const bytes = await this.#gpu.read(buffer, offset, size);
     if (value.type.dtype === "u32") return new Uint32Array(bytes);
     return value.type.dtype === "f16"
@@ -151,17 +239,33 @@ export class Executor {
     for (const buffer of this.#owned.splice(0)) this.#gpu.release(buffer);
   }
 
+  #allocateStepInputs(): BufferRange {
+    const alignment = this.#device.limits.minStorageBufferOffsetAlignment;
+    const states = new Set(this.plan.graph.states.map(({ input }) => input));
+    const places: { value: Value; offset: number; size: number }[] = [];
+    let end = 0;
+    for (const value of this.plan.persistent) {
+      if (value.source.kind !== "input" || value.source.stage !== "step" || states.has(value)) continue;
+      const size = bytesOfType(value.type);
+      places.push({ value, offset: end, size });
+      end += Math.ceil(size / alignment) * alignment;
+    }
+    const buffer = this.#own("step inputs", end, tensorUsage());
+    for (const { value, offset, size } of places) this.#ranges.set(value, { buffer, offset, size });
+    return { buffer, offset: 0, size: end };
+  }
+
   #allocate(weights: WeightBuffers): void {
     const { plan } = this;
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const usage = tensorUsage();
     for (const value of plan.persistent) {
+      if (value.source.kind === "input") this.#inputs.set(value.source.name, value);
+      if (this.#ranges.has(value)) continue;
       const size = bytesOfType(value.type);
       const label = value.source.kind === "input" ? value.source.name : `value ${value.id}`;
       const buffer = this.#own(label, size, usage);
       this.#ranges.set(value, { buffer, offset: 0, size });
-      if (value.source.kind === "input") this.#inputs.set(value.source.name, value);
-      if (value.source.kind === "constant")
-        this.#gpu.device.queue.writeBuffer(buffer, 0, value.source.data as TensorData);
+      if (value.source.kind === "constant") this.#device.queue.writeBuffer(buffer, 0, value.source.data as TensorData);
     }
     const arenas = plan.memory.arenas.map((size, i) => this.#own(`arena ${i}`, size, usage));
     for (const [value, { arena, offset }] of plan.memory.places)
@@ -180,7 +284,7 @@ export class Executor {
 
   /** All uniforms of the plan in one buffer; equal ones share a place. */
   #writeParameters(): Map<PlannedNode, BufferRange> {
-    const { device } = this.#gpu;
+    const device = this.#device;
     const alignment = device.limits.minUniformBufferOffsetAlignment;
     const offsets = new Map<string, number>();
     const places: { planned: PlannedNode; values: Uint32Array<ArrayBuffer>; offset: number }[] = [];
@@ -205,30 +309,16 @@ export class Executor {
     );
   }
 
-  /** `absent` is bound where an optional operand is missing; never read, as the kernel is specialised or told. */
-  #dispatch(planned: PlannedNode, { pipeline, layout }: CompiledKernel, absent: BufferRange): Dispatch {
-    const { node, choice } = planned;
-    const { kernel, workgroups } = choice.launch;
-    // A kernel may have more operands than this node: what is missing is bound to a dummy.
-    const resources = kernel.bindings.slice(0, -1).map((_, i) => {
-      const value = node.inputs[i];
-      return value && sizeOf(value.type) > 0 ? this.#range(value) : absent;
-    });
-    const parameters = this.#parameters.get(planned);
-    const entries = [...resources, this.#range(node.output), ...(parameters ? [parameters] : [])].map(
-      ({ buffer, offset, size }, binding) => ({
-        binding,
-        resource: { buffer, offset, size: Math.ceil(size / 4) * 4 },
-      }),
-    );
-    const group = this.#gpu.device.createBindGroup({ label: `${node.label} ${kernel.name}`, layout, entries });
-    return { pipeline, group, workgroups };
-  }
-
-  #range(value: Value): BufferRange {
-    const range = this.#ranges.get(value);
-    if (!range) throw new ReimagenError("argument", `value ${value.id} has no buffer in this plan`);
-    return range;
+  #input(name: string, data: TensorData): Value {
+    const value = this.#inputs.get(name);
+    if (!value)
+      throw new ReimagenError(
+        "argument",
+        `the graph has no input ${name}; it has ${[...this.#inputs.keys()].join(", ")}`,
+      );
+    if (data.length !== sizeOf(value.type))
+      throw new ReimagenError("shape", `input ${name} is ${showShape(value.type.shape)}, got ${data.length} values`);
+    return value;
   }
 
   #named(name: string): Value {

@@ -1,11 +1,11 @@
 // Explains a plan: every dispatch as a table, and the graph as a drawing.
 import { showShape, type TensorType } from "../ops/op.ts";
 import { type Plan, type PlannedNode, persistentBytes } from "./compile.ts";
+import { type Cost, costOf } from "./cost.ts";
 import { type Stage, stages, type Value } from "./graph.ts";
-import { bytesOfType } from "./plan.ts";
 
 /** One dispatch, as plain data. */
-export interface ExplainedDispatch {
+export interface ExplainedDispatch extends Cost {
   readonly stage: Stage;
   /** Where in the model. */
   readonly label: string;
@@ -16,10 +16,6 @@ export interface ExplainedDispatch {
   readonly reason: string;
   /** Kernels passed over, and why. */
   readonly others: readonly { readonly variant: string; readonly reason: string }[];
-  /** 0 for ops that only move data. */
-  readonly flops: number;
-  /** Read and written, once each. */
-  readonly bytes: number;
   /** Arena and offset of the result, or that it has a buffer of its own. */
   readonly slot: string;
 }
@@ -65,7 +61,8 @@ function totals(plan: Plan, dispatches: readonly ExplainedDispatch[]): string[] 
   ];
 }
 
-function explainDispatch(plan: Plan, stage: Stage, { node, choice }: PlannedNode): ExplainedDispatch {
+function explainDispatch(plan: Plan, stage: Stage, planned: PlannedNode): ExplainedDispatch {
+  const { node, choice } = planned;
   const types = node.inputs.map((value) => value?.type ?? null);
   const place = plan.memory.places.get(node.output);
   return {
@@ -77,8 +74,7 @@ function explainDispatch(plan: Plan, stage: Stage, { node, choice }: PlannedNode
     kernel: choice.variant,
     reason: choice.reason,
     others: choice.others,
-    flops: node.op.flops?.(types, node.output.type, node.attributes) ?? 0,
-    bytes: [...types, node.output.type].reduce((sum, type) => sum + (type ? bytesOfType(type) : 0), 0),
+    ...costOf(planned),
     slot: place ? `arena ${place.arena} + ${place.offset}` : "own buffer",
   };
 }

@@ -40,7 +40,7 @@ function fuseLoaders(graph: Graph): Graph {
 
 // Kernels that read packed halves take channels in fours, from each source.
 function canReadBoth(node: Node, { inputs: [x, x2] }: Node): boolean {
-  const halves = [...node.inputs, node.output].some((value) => value?.type.dtype === "f16");
+  const halves = [...node.inputs, node.output].some((value) => ["f16", "q8"].includes(value?.type.dtype ?? ""));
   return !halves || [x, x2].every((value) => value!.type.shape.at(-1)! % 4 === 0);
 }
 
@@ -61,7 +61,9 @@ function fuseResiduals(graph: Graph): Graph {
   const stageOf = new Map(stages.flatMap((stage) => schedule[stage].map(({ output }) => [output, stage] as const)));
   const nodes: (Node | undefined)[] = [...graph.nodes];
   graph.nodes.forEach((node, at) => {
-    if (!is(node, add) || ((node.attributes as AddAttributes).activation ?? "none") !== "none") return;
+    if (!is(node, add)) return;
+    const { activation = "none", scale = 1 } = node.attributes as AddAttributes;
+    if (activation !== "none") return;
     for (const [mine, other] of [
       [0, 1],
       [1, 0],
@@ -72,6 +74,9 @@ function fuseResiduals(graph: Graph): Graph {
       const slot = is(producer, conv2d) ? 4 : is(producer, linear) ? 3 : undefined;
       if (!producer || slot === undefined || producer.inputs[slot] || uses.get(sum) !== 1) continue;
       if (residual.type.shape.join() !== sum.type.shape.join()) continue;
+      // A linear layer has no factor, and a convolution one, which its own residual shares.
+      if (scale !== 1 && !is(producer, conv2d)) continue;
+      if (is(producer, conv2d) && ((producer.attributes as Conv2dAttributes).scale ?? 1) !== 1) continue;
       // A sum of every step must not draw the request's work into the step.
       if (stageOf.get(sum) !== stageOf.get(node.output)) continue;
       const inputs = [...producer.inputs];
@@ -83,7 +88,11 @@ function fuseResiduals(graph: Graph): Graph {
         ...producer,
         inputs,
         output: node.output,
-        attributes: { ...(producer.attributes as object), dtype: node.output.type.dtype },
+        attributes: {
+          ...(producer.attributes as object),
+          ...(scale !== 1 && { scale }),
+          dtype: node.output.type.dtype,
+        },
       };
       position.set(node.output, at);
       return;

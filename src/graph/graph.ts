@@ -62,8 +62,11 @@ export class GraphBuilder {
   readonly #scope: string[] = [];
   #values = 0;
 
-  /** `storage`: element type of activations and of the weights they meet. */
-  constructor(readonly storage: "f32" | "f16" = "f32") {}
+  /** `storage`: element type of activations and tables. `weights`: that of matrices and convolution kernels, the same unless they are kept in 8 bits. */
+  constructor(
+    readonly storage: "f32" | "f16" = "f32",
+    readonly weights: "f32" | "f16" | "q8" = storage,
+  ) {}
 
   /** A tensor that the caller writes, at the frequency of `stage`. */
   input(name: string, shape: readonly number[], stage: Exclude<Stage, "load">, dtype: DType = "f32"): Value {
@@ -93,7 +96,9 @@ export class GraphBuilder {
     if (existing) return existing;
     const stored = view ?? storedShape([shape[0]! * names.length, ...shape.slice(1)], layout);
     const inputs = layout === "plain" ? 0 : stored.at(-2)!;
-    const dtype = stored.length > 1 && inputs % 4 === 0 ? this.storageFor(stored.at(-1)!) : "f32";
+    const outputs = layout === "plain" ? stored.at(-1)! : shape[0]!;
+    const packed = stored.length > 1 && inputs % 4 === 0 && outputs % 4 === 0;
+    const dtype = packed ? (layout === "plain" ? this.storage : this.weights) : "f32";
     const value = this.#value({ shape: stored, dtype }, { kind: "weight", weight: { names, shape, layout } });
     this.#weights.set(key, value);
     return value;

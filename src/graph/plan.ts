@@ -1,7 +1,7 @@
 // Pass: places the intermediate tensors into a few arena buffers by liveness.
 import { ReimagenError } from "../errors.ts";
 import { bytesOf } from "../gpu/kernel.ts";
-import { sizeOf, type TensorType } from "../ops/op.ts";
+import type { TensorType } from "../ops/op.ts";
 import type { Node, Value } from "./graph.ts";
 
 /** A place in an arena, in bytes. */
@@ -22,7 +22,7 @@ export interface MemoryPlan {
 
 /** Bytes of a tensor. */
 export function bytesOfType(type: TensorType): number {
-  return sizeOf(type) * bytesOf(type.dtype);
+  return bytesOf(type.dtype, type.shape);
 }
 
 /** Two arenas suffice for a chain; more leave room for results that must not share a buffer with their operands. */

@@ -38,3 +38,16 @@ export function crop(picture: Picture, x: number, y: number, width: number, heig
   }
   return { width, height, pixels };
 }
+
+/** Pictures from RGBA8 words, [N, height, width]. */
+export function picturesOf(
+  words: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>,
+  { width, height }: { readonly width: number; readonly height: number },
+): Picture[] {
+  const bytes = width * height * 4;
+  return Array.from({ length: words.byteLength / bytes }, (_, i) => ({
+    width,
+    height,
+    pixels: new Uint8ClampedArray(words.buffer, words.byteOffset + i * bytes, bytes),
+  }));
+}

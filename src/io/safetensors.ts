@@ -32,13 +32,22 @@ export interface TensorInfo {
   readonly end: number;
 }
 
+/** Bytes of a tensor, `offset` counted from its first. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** An opened checkpoint: its header, and its tensors on demand. */
 export interface Safetensors {
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** A tensor's bytes, little-endian; they may share the source's memory. Errors: tensor (no such name), aborted, checkpoint. */
-  read(name: string, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * A tensor's bytes, little-endian, or a range of them; they may share the source's memory. Errors: tensor (no such name), argument (a
+   * range outside the tensor), aborted, checkpoint.
+   */
+  read(name: string, signal?: AbortSignal, range?: ByteRange): Promise<Uint8Array>;
 }
 
 /** A tensor to be written: row-major elements, little-endian. */
@@ -71,10 +80,17 @@ export async function openSafetensors(source: ByteSource, signal?: AbortSignal):
     name: source.name,
     metadata,
     tensors,
-    async read(name, signal) {
+    async read(name, signal, range) {
       const tensor = tensors.get(name);
       if (!tensor) throw new ReimagenError("tensor", `${source.name} has no tensor "${name}"`);
-      return source.read(8 + headerLength + tensor.begin, tensor.end - tensor.begin, signal);
+      const size = tensor.end - tensor.begin;
+      const { offset, length } = range ?? { offset: 0, length: size };
+      if (offset < 0 || length < 0 || offset + length > size)
+        throw new ReimagenError(
+          "argument",
+          `${source.name}: ${length} bytes at ${offset} lie outside the ${size} of tensor "${name}"`,
+        );
+      return source.read(8 + headerLength + tensor.begin + offset, length, signal);
     },
   };
 }

@@ -10,6 +10,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes from `offset`; they may share the source's memory. Errors: argument, aborted, checkpoint. */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Lets go of what it holds open, where it does; later reads fail. */
+  close?(): Promise<void>;
 }
 
 /** A source over bytes in memory; reads are views, not copies. */

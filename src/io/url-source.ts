@@ -10,7 +10,8 @@ const keptBlocks = 4;
 
 /**
  * Opens a file by its URL. Small reads fetch and keep whole blocks, large ones their own range; a server without ranges, or one that
- * hides the file's size from other origins, sends the whole file once. Errors: aborted, checkpoint (no answer, or not the file).
+ * hides the file's size from other origins, sends the whole file once. Errors: aborted, checkpoint (no answer, or not the file; the
+ * error's cause is the status of an answer that refuses).
  */
 export async function openUrlSource(url: string | URL, signal?: AbortSignal): Promise<ByteSource> {
   const address = String(url);
@@ -78,7 +79,9 @@ async function request(name: string, address: string, range?: Range, signal?: Ab
   }
   if (response.ok) return response;
   await response.body?.cancel();
-  throw new ReimagenError("checkpoint", `${name} cannot be read: the server answers ${response.status}`);
+  throw new ReimagenError("checkpoint", `${name} cannot be read: the server answers ${response.status}`, {
+    cause: response.status,
+  });
 }
 
 /** The file's whole size as a partial answer tells it; undefined where it does not, or may not. */

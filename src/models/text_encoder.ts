@@ -1,54 +1,32 @@
-// The T5 v1.1 encoder (Raffel et al., 2020; Shazeer, 2020) as a graph.
+// The text encoder of the shipped model: a T5 v1.1 encoder under the names of the prototype's checkpoints.
 import type { GraphBuilder, Value } from "../graph/graph.ts";
-import { add, attention, embedding, gatedGelu, linear, rmsNorm } from "../graph/layers.ts";
 import type { ModelConfig } from "./config.ts";
+import { type T5Names, t5Encoder } from "./t5.ts";
 
-const BUCKETS = 32;
-const FAR = 128;
-
-/**
- * ids u32 [R, T], table u32 [R, 1, 2] (row and length of each text) -> tokens [R, T, text_dim].
- * Tokens past a text's length are computed from its own tokens and mean nothing.
- */
+/** ids u32 [R, T], table u32 [R, 1, 2] (row and length of each text) -> tokens [R, T, text_dim]; see `t5Encoder`. */
 export function textEncoder(g: GraphBuilder, config: ModelConfig, ids: Value, table: Value): Value {
-  const { text_dim: dim, text_heads: heads, text_ff: ff } = config;
-  const length = ids.type.shape[1]!;
-  const relative = g.weight("text.relative.weight", [BUCKETS, heads]);
-  const bias = embedding(g, relative, g.constant(relativeBuckets(length), [length, length]), "f32");
-  let x = embedding(g, g.weight("text.embed.weight", [config.vocab, dim]), ids);
-  for (let layer = 0; layer < config.text_layers; layer++)
-    x = g.scope(`text.layers.${layer}`, () => {
-      const matrix = (name: string, o: number, i: number) => ({
-        weight: g.weight(`text.layers.${layer}.${name}.weight`, [o, i], "linear"),
-      });
-      const h = rmsNorm(g, x, g.weight(`text.layers.${layer}.norm1.weight`, [dim]));
-      const names = ["q", "k", "v"].map((name) => `text.layers.${layer}.${name}.weight`);
-      const qkv = linear(g, h, { weight: g.weight(names, [dim, dim], "linear") });
-      const seen = attention(
-        g,
-        { q: qkv, table, bias, segments: [qkv] },
-        { heads, headDim: dim / heads, scale: 1, queries: 0, segments: [{ keys: dim, values: 2 * dim }] },
-      );
-      const attended = add(g, linear(g, seen, matrix("o", dim, dim)), x);
-      const n = rmsNorm(g, attended, g.weight(`text.layers.${layer}.norm2.weight`, [dim]));
-      const gated = gatedGelu(g, linear(g, n, matrix("wi_0", ff, dim)), linear(g, n, matrix("wi_1", ff, dim)));
-      return add(g, linear(g, gated, matrix("wo", dim, ff)), attended);
-    });
-  return rmsNorm(g, x, g.weight("text.norm.weight", [dim]));
+  const t5 = {
+    vocab_size: config.vocab,
+    d_model: config.text_dim,
+    d_kv: config.text_dim / config.text_heads,
+    num_heads: config.text_heads,
+    d_ff: config.text_ff,
+    num_layers: config.text_layers,
+    relative_attention_num_buckets: 32,
+    relative_attention_max_distance: 128,
+    layer_norm_epsilon: 1e-6,
+  };
+  return t5Encoder(g, t5, names, ids, table);
 }
 
-/** T5's bidirectional relative-position buckets (Raffel et al., 2020, section 2.1), [T, T]: query, key. */
-export function relativeBuckets(length: number): Uint32Array {
-  const half = BUCKETS / 2;
-  const exact = half / 2;
-  const buckets = new Uint32Array(length * length);
-  for (let query = 0; query < length; query++)
-    for (let key = 0; key < length; key++) {
-      const distance = Math.abs(key - query);
-      const log =
-        exact + Math.trunc((Math.log(Math.max(distance, 1) / exact) / Math.log(FAR / exact)) * (half - exact));
-      buckets[query * length + key] =
-        (key > query ? half : 0) + (distance < exact ? distance : Math.min(log, half - 1));
-    }
-  return buckets;
-}
+const parts = ["norm1", "q", "k", "v", "o", "norm2", "wi_0", "wi_1", "wo"] as const;
+
+const names: T5Names = {
+  embedding: "text.embed.weight",
+  relative: "text.relative.weight",
+  norm: "text.norm.weight",
+  layer: (index) =>
+    Object.fromEntries(parts.map((part) => [part, `text.layers.${index}.${part}.weight`])) as ReturnType<
+      T5Names["layer"]
+    >,
+};

@@ -1,7 +1,6 @@
 // The U-Net of Re-Imagen (Chen et al., 2022) as a graph: one down-stack for the picture and for its neighbours.
 import type { GraphBuilder, Value } from "../graph/graph.ts";
 import {
-  type Affine,
   add,
   attention,
   concat,
@@ -15,6 +14,7 @@ import {
   upsample2x,
 } from "../graph/layers.ts";
 import { levelSide, type ModelConfig } from "./config.ts";
+import { namedWeights } from "./named_weights.ts";
 
 /** Text tokens, or one level's neighbour tokens, as attention reads them: [rows, ..., text_dim]. */
 export type Tokens = Value;
@@ -26,30 +26,12 @@ export interface Conditions {
   readonly text: Tokens;
 }
 
-/** The builder's weights under the names of the prototype's checkpoints. */
-function weightsOf(g: GraphBuilder) {
-  return {
-    linear: (name: string, o: number, i: number): Affine => ({
-      weight: g.weight(`${name}.weight`, [o, i], "linear"),
-      bias: g.weight(`${name}.bias`, [o]),
-    }),
-    conv: (name: string, o: number, i: number, kernel: number): Affine => ({
-      weight: g.weight(`${name}.weight`, [o, i, kernel, kernel], "conv"),
-      bias: g.weight(`${name}.bias`, [o]),
-    }),
-    norm: (name: string, channels: number) => ({
-      gamma: g.weight(`${name}.weight`, [channels]),
-      beta: g.weight(`${name}.bias`, [channels]),
-    }),
-  };
-}
-
 /** x [B, S, S, 3 (+ cond_channels)] -> the stem's feature map [B, S / patch, S / patch, channels[0]]. */
 export function stem(g: GraphBuilder, config: ModelConfig, x: Value): Value {
   const inputs = (3 + config.cond_channels) * config.patch ** 2;
   const unshuffled = config.patch > 1 ? pixelUnshuffle(g, x, config.patch) : x;
   return g.scope("stem", () =>
-    toStorage(g, conv2d(g, unshuffled, weightsOf(g).conv("stem", config.channels[0]!, inputs, 3), { padding: 1 })),
+    toStorage(g, conv2d(g, unshuffled, namedWeights(g).conv("stem", config.channels[0]!, inputs, 3), { padding: 1 })),
   );
 }
 
@@ -67,7 +49,7 @@ export function downStack(
       h = g.scope(`shrink.${level}`, () =>
         toStorage(
           g,
-          conv2d(g, h, weightsOf(g).conv(`shrink.${level}`, channels, config.channels[level - 1]!, 3), {
+          conv2d(g, h, namedWeights(g).conv(`shrink.${level}`, channels, config.channels[level - 1]!, 3), {
             stride: 2,
             padding: 1,
           }),
@@ -98,7 +80,7 @@ export function neighborTokensOf(g: GraphBuilder, config: ModelConfig, level: nu
     const tokens = linear(
       g,
       features,
-      weightsOf(g).linear(`neighbor.${level}`, config.text_dim, config.channels[level]!),
+      namedWeights(g).linear(`neighbor.${level}`, config.text_dim, config.channels[level]!),
     );
     const side = levelSide(config, level);
     const position = g.weight(`neighbor_pos.${level}`, [side * side, config.text_dim], "plain", [
@@ -147,7 +129,7 @@ export function upStack(
       h = g.scope(`grow.${level}`, () =>
         toStorage(
           g,
-          conv2d(g, upsample2x(g, h), weightsOf(g).conv(`grow.${level}`, config.channels[level - 1]!, channels, 3), {
+          conv2d(g, upsample2x(g, h), namedWeights(g).conv(`grow.${level}`, config.channels[level - 1]!, channels, 3), {
             padding: 1,
           }),
         ),
@@ -158,10 +140,10 @@ export function upStack(
     const normed = groupNorm(
       g,
       h,
-      { ...weightsOf(g).norm("out_norm", config.channels[0]!), groups: config.norm_groups },
+      { ...namedWeights(g).norm("out_norm", config.channels[0]!), groups: config.norm_groups },
       "silu",
     );
-    const y = conv2d(g, normed, weightsOf(g).conv("out", outputs, config.channels[0]!, 3), {
+    const y = conv2d(g, normed, namedWeights(g).conv("out", outputs, config.channels[0]!, 3), {
       padding: 1,
       dtype: "f32",
     });
@@ -179,7 +161,7 @@ function residualBlock(
   { embedding }: Conditions,
 ): Value {
   const inputs = x.type.shape[3]!;
-  const weights = weightsOf(g);
+  const weights = namedWeights(g);
   const groups = config.norm_groups;
   return g.scope(name, () => {
     const film = linear(g, embedding, weights.linear(`${name}.film`, 2 * outputs, config.time_dim), { dtype: "f32" });
@@ -202,7 +184,7 @@ function contextAttention(
   table: Value,
 ): Value {
   const channels = x.type.shape[3]!;
-  const weights = weightsOf(g);
+  const weights = namedWeights(g);
   return g.scope(name, () => {
     const h = groupNorm(g, x, { ...weights.norm(`${name}.norm`, channels), groups: config.norm_groups });
     const qkv = linear(g, h, weights.linear(`${name}.qkv`, (own ? 3 : 1) * channels, channels));

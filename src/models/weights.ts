@@ -1,12 +1,12 @@
-// Streams a checkpoint's tensors to the GPU, one at a time, repacked as the graph wants them.
+// Streams a checkpoint's tensors to the GPU, one at a time.
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { weightKey } from "../graph/executor.ts";
-import { storedShape, type Value, type Weight } from "../graph/graph.ts";
+import type { Value, Weight } from "../graph/graph.ts";
 import { bytesOfType } from "../graph/plan.ts";
-import { float32ToFloat16 } from "../io/float16.ts";
-import { type Safetensors, toFloat32 } from "../io/safetensors.ts";
+import type { Safetensors } from "../io/safetensors.ts";
 import { showShape } from "../ops/op.ts";
+import { createUploader } from "./upload.ts";
 
 /** Options of `loadWeights`. */
 export interface LoadOptions {
@@ -60,13 +60,15 @@ export async function loadWeights(
   const buffers = new Map<string, GPUBuffer>();
   const total = [...checkpoint.tensors.values()].reduce((sum, { begin, end }) => sum + end - begin, 0);
   let read = 0;
+  // Tuning reads them back to compute what a kernel should have made of them.
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+  const uploader = createUploader(gpu, checkpoint);
   try {
     for (const value of weights) {
       const key = weightKey(value);
-      const data = await readWeight(checkpoint, value, options.signal);
-      const buffer = gpu.allocate(key, bytesOfType(value.type), GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST);
+      const buffer = gpu.allocate(key, bytesOfType(value.type), usage);
       buffers.set(key, buffer);
-      gpu.device.queue.writeBuffer(buffer, 0, data);
+      await uploader.upload(value, weightOf(value), buffer, options.signal);
       for (const name of weightOf(value).names)
         read += checkpoint.tensors.get(name)!.end - checkpoint.tensors.get(name)!.begin;
       options.onProgress?.(read, total);
@@ -75,52 +77,9 @@ export async function loadWeights(
   } catch (error) {
     for (const buffer of buffers.values()) gpu.release(buffer);
     throw error;
+  } finally {
+    uploader.dispose();
   }
-}
-
-async function readWeight(
-  checkpoint: Safetensors,
-  value: Value,
-  signal?: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { names, shape, layout } = weightOf(value);
-  const parts: Float32Array[] = [];
-  for (const name of names) {
-    const part = toFloat32(await checkpoint.read(name, signal), checkpoint.tensors.get(name)!.dtype);
-    const at = part.findIndex((v) => !Number.isFinite(v));
-    if (at >= 0)
-      throw new ReimagenError("not-finite", `${checkpoint.name}: tensor ${name} has ${part[at]} at element ${at}`);
-    parts.push(part);
-  }
-  const joined = parts.length === 1 ? parts[0]! : join(parts);
-  const packed = repack(joined, [shape[0]! * names.length, ...shape.slice(1)], layout);
-  const stored = value.type.dtype === "f16" ? float32ToFloat16(packed) : packed;
-  const bytes = new Uint8Array(Math.ceil(stored.byteLength / 4) * 4);
-  bytes.set(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
-  return bytes;
-}
-
-function join(parts: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
-
-/** From PyTorch's layout to the kernels': the output channel becomes the last, contiguous axis. */
-export function repack(data: Float32Array, shape: readonly number[], layout: Weight["layout"]): Float32Array {
-  if (layout === "plain") return data;
-  const [outputs, inputs] = shape as [number, number];
-  const taps = layout === "conv" ? shape[2]! * shape[3]! : 1;
-  const packed = new Float32Array(storedShape(shape, layout).reduce((product, extent) => product * extent, 1));
-  let from = 0;
-  for (let o = 0; o < outputs; o++)
-    for (let i = 0; i < inputs; i++)
-      for (let tap = 0; tap < taps; tap++) packed[(tap * inputs + i) * outputs + o] = data[from++]!;
-  return packed;
 }
 
 function weightOf(value: Value): Weight {

@@ -11,11 +11,15 @@ import {
   jsonOption,
   modelOption,
   neighborOption,
+  type PipelineFlags,
+  pipelineOptions,
   retrieveOption,
   type SamplingFlags,
   samplingOptions,
   settingsOf,
+  tuningOption,
 } from "./commands/options.ts";
+import type { PipelineCommand } from "./commands/pipeline.ts";
 import type { HandNeighbor } from "./commands/request.ts";
 import { jsonResult, note } from "./commands/terminal.ts";
 import type { AdapterChoice } from "./dawn.ts";
@@ -32,13 +36,14 @@ const defaultK = 2;
 interface CommonFlags {
   adapter: AdapterChoice;
   model: string;
+  tuning?: string;
   database: string;
   json: boolean;
   retrieve?: number;
   exclude: number[];
 }
 
-interface GenerateFlags extends CommonFlags, SamplingFlags {
+interface GenerateFlags extends CommonFlags, SamplingFlags, PipelineFlags {
   neighbor: HandNeighbor[];
   output?: string;
   sheet: boolean;
@@ -60,7 +65,9 @@ async function program(signal: AbortSignal): Promise<Command> {
   addGenerate(reimagen, signal);
   addNeighbors(reimagen);
   addInfo(reimagen);
+  addInspect(reimagen);
   addExplain(reimagen);
+  addTune(reimagen, signal);
   return reimagen;
 }
 
@@ -74,8 +81,16 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     .addOption(excludeOption())
     .option("-o, --output <file>", "the PNG (default: out/<prompt>-<seed>.png)")
     .option("--no-sheet", "write no contact sheet (<output>.sheet.png)");
-  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), databaseOption(), jsonOption()]);
+  addOptions(command, [
+    ...[...samplingOptions(), adapterOption(), modelOption()],
+    ...[databaseOption(), tuningOption(), jsonOption()],
+  ]);
+  command.optionsGroup("For pipelines as diffusers saves them (Stable Diffusion, DeepFloyd IF):");
+  addOptions(command, pipelineOptions());
   command.addHelpText("after", exitCodeHelp).action(async (words: string[], given: GenerateFlags) => {
+    const { drawPipeline, isPipeline } = await import("./commands/pipeline.ts");
+    if (await isPipeline(given.model)) return drawPipeline(pipelineCommand(command, words.join(" "), given), signal);
+    refuseGiven(command, pipelineOptions(), `${given.model} is no pipeline as diffusers saves it`);
     const { generate } = await import("./commands/generate.ts");
     const isExample = words.length === 0;
     const flags = isExample ? { ...given, ...exampleFlags(command) } : given;
@@ -88,12 +103,49 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
         k: flags.retrieve ?? (flags.neighbor.length > 0 ? 0 : defaultK),
         settings: settingsOf(flags),
         output: flags.output,
+        tuning: flags.tuning,
       },
       signal,
     );
     if (isExample) suggest();
   });
 }
+
+/** A pipeline has its own defaults: only what was given counts. Throws `argument` for what only a model trained with neighbours takes. */
+function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags): PipelineCommand {
+  const taken = ["seed", "steps", "sampler", "etaDdim", "gammaP", "pictures", "storage"];
+  const others = [retrieveOption(""), neighborOption(), excludeOption(), ...samplingOptions()];
+  refuseGiven(
+    command,
+    others.filter((option) => !taken.includes(option.attributeName())),
+    `${flags.model} is a pipeline of public models, which were trained without neighbours and bring settings of their own`,
+  );
+  const { negative, size, upscale, picture, noiseLevel, gammaP, storage, weights = storage } = flags;
+  const given = Object.fromEntries(
+    (["seed", "steps", "sampler", "etaDdim", "pictures"] as const)
+      .filter((name) => isGiven(command, name))
+      .map((name) => [name, flags[name]]),
+  );
+  return {
+    request: {
+      prompt,
+      ...given,
+      ...(isGiven(command, "gammaP") && { gamma: gammaP }),
+      ...(negative !== undefined && { negative }),
+      ...(size && { size }),
+      ...(noiseLevel !== undefined && { noiseLevel }),
+    },
+    ...{ model: flags.model, upscale, picture, storage, weights },
+    ...{ adapter: flags.adapter, output: flags.output, json: flags.json },
+  };
+}
+
+function refuseGiven(command: Command, options: readonly Option[], why: string): void {
+  const option = options.find((each) => isGiven(command, each.attributeName()));
+  if (option) throw new ReimagenError("argument", `${option.long} does not go with this model: ${why}`);
+}
+
+const isGiven = (command: Command, name: string) => command.getOptionValueSource(name) === "cli";
 
 function addNeighbors(reimagen: Command): void {
   const command = reimagen
@@ -119,26 +171,51 @@ function addInfo(reimagen: Command): void {
   });
 }
 
+function addInspect(reimagen: Command): void {
+  const command = reimagen
+    .command("inspect")
+    .description("Show what a pipeline as diffusers saves it holds and needs; configs alone will do.")
+    .argument("<folder>", "the one with model_index.json");
+  addOptions(command, [adapterOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp).action(async (folder: string, flags: CommonFlags) => {
+    const { inspect } = await import("./commands/inspect.ts");
+    await inspect(folder, flags);
+  });
+}
+
 function addExplain(reimagen: Command): void {
   const command = reimagen
     .command("explain")
     .description("Show every dispatch of a generation, without generating.")
-    .argument("[prompt...]", "what would be drawn")
     .addOption(retrieveOption("neighbours, 0 to 8").default(defaultK))
     .addOption(new Option("--stage <name>", "one stage alone (default: all)").choices(["step", "request", "load"]))
     .option("--svg <file>", "also draw the graph");
-  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), jsonOption()]);
+  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), tuningOption(), jsonOption()]);
   command.addHelpText("after", exitCodeHelp);
-  command.action(async (words: string[], flags: ExplainFlags & { retrieve: number }) => {
+  command.action(async (flags: ExplainFlags & { retrieve: number }) => {
     const { explain } = await import("./commands/explain.ts");
     await explain({
       ...flags,
-      prompt: words.length > 0 ? words.join(" ") : example.prompt,
       k: flags.retrieve,
       settings: settingsOf(flags),
       stage: flags.stage,
       svg: flags.svg,
+      tuning: flags.tuning,
     });
+  });
+}
+
+function addTune(reimagen: Command, signal: AbortSignal): void {
+  const command = reimagen
+    .command("tune")
+    .description("Measure every kernel that could serve such a generation here; `generate` then takes the fastest.")
+    .addOption(retrieveOption("neighbours, 0 to 8").default(defaultK))
+    .option("--retune", "measure anew what was measured before", false);
+  addOptions(command, [...samplingOptions(), adapterOption(), modelOption(), tuningOption(), jsonOption()]);
+  command.addHelpText("after", exitCodeHelp);
+  command.action(async (flags: CommonFlags & SamplingFlags & { retrieve: number; retune: boolean }) => {
+    const { tune } = await import("./commands/tune.ts");
+    await tune({ ...flags, k: flags.retrieve, settings: settingsOf(flags), tuning: flags.tuning }, signal);
   });
 }
 

@@ -1,5 +1,6 @@
 // Dawn in Node: finds a real GPU where there is one, else the software adapter.
 import { ReimagenError } from "../errors.ts";
+import type { RequestAdapter } from "../gpu/gpu.ts";
 import { useSoftwareAdapter } from "./software-adapter.ts";
 
 /** Which adapter to take: a real one if there is one (`auto`), only the system's (`gpu`), or SwiftShader from npm (`software`). */
@@ -18,6 +19,8 @@ const flags = [
 export interface DawnGpu {
   readonly gpu: GPU;
   readonly adapter: GPUAdapter;
+  /** Finds the adapter anew, for `requestGpu`: one adapter gives one device. */
+  readonly requestAdapter: RequestAdapter;
 }
 
 /** Throws `no-adapter`, naming what was tried. `toggles` are further Dawn features to enable, for measurements. */
@@ -37,6 +40,7 @@ export async function openDawn(choice: AdapterChoice = "auto", toggles: readonly
 }
 
 async function firstAdapter(gpu: GPU): Promise<DawnGpu | undefined> {
-  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
-  return adapter ? { gpu, adapter } : undefined;
+  const requestAdapter = () => gpu.requestAdapter({ powerPreference: "high-performance" });
+  const adapter = await requestAdapter().catch(() => null);
+  return adapter ? { gpu, adapter, requestAdapter } : undefined;
 }

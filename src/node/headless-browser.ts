@@ -14,6 +14,12 @@ export interface BrowserLaunch {
   readonly env: Record<string, string>;
 }
 
+// Page and WebGPU on one Vulkan driver: else they can share no images, and a WebGPU canvas stays blank.
+const canvasFlags = [
+  ...["--use-gl=angle", "--use-angle=vulkan", "--enable-features=Vulkan"],
+  ...["--use-vulkan=swiftshader", "--ignore-gpu-blocklist"],
+];
+
 /** Unpacks `@sparticuz/chromium` into the cache, once a version, and says how to start it. Throws `no-adapter` as `browserPackage` does. */
 export async function headlessBrowser(): Promise<BrowserLaunch> {
   const [folder, libraries] = await Promise.all([unpackBrowser(), unpackBrowserArchive("al2023")]);
@@ -21,7 +27,7 @@ export async function headlessBrowser(): Promise<BrowserLaunch> {
   return {
     executablePath: join(folder, "chromium"),
     // Containers usually lack the user namespaces that the sandbox needs; the browser sees nothing but our own pages.
-    args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+    args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", ...canvasFlags],
     env: { ...(process.env as Record<string, string>), LD_LIBRARY_PATH: libraryPath },
   };
 }

@@ -3,5 +3,7 @@ export { decodePng, encodePng, type PngContents } from "../io/png.ts";
 export { type AdapterChoice, type DawnGpu, openDawn } from "./dawn.ts";
 export { openDatabase } from "./emoji-database.ts";
 export { type FileSource, openFileSource } from "./file-source.ts";
+export { type DiskFolder, openFolder } from "./folder.ts";
 export { openModel } from "./model.ts";
 export { readPicture } from "./pictures.ts";
+export { fileTuningStore } from "./tuning-store.ts";

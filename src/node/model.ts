@@ -5,13 +5,13 @@ import type { ModelFiles } from "../diffusion/engine.ts";
 import { ReimagenError } from "../errors.ts";
 import { openFileSource } from "./file-source.ts";
 
-/** The files of a checkpoint folder; `close` frees the handle on the weights. Throws `checkpoint` naming a file that cannot be read. */
-export async function openModel(folder: string): Promise<ModelFiles & { close(): Promise<void> }> {
+/** The files of a checkpoint folder; the weights are opened when they are read. Throws `checkpoint` naming a file that cannot be read. */
+export async function openModel(folder: string): Promise<ModelFiles> {
   const [config, tokenizer] = await Promise.all(
     ["config.json", "tokenizer.json"].map((file) => text(join(folder, file))),
   );
-  const weights = await openFileSource(join(folder, "model.safetensors"));
-  return { name: basename(folder), config: config!, tokenizer: tokenizer!, weights, close: () => weights.close() };
+  const weights = () => openFileSource(join(folder, "model.safetensors"));
+  return { name: basename(folder), config: config!, tokenizer: tokenizer!, weights };
 }
 
 async function text(path: string): Promise<string> {

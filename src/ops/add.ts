@@ -1,4 +1,4 @@
-// Sum of two tensors, with an activation: residuals that no producer took in, positions, and the two halves of a conditioning vector.
+// Sum of two tensors, with an activation and a factor: residuals that no producer took in, positions, and the two halves of a conditioning vector.
 
 import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/add.simple.wgsl";
@@ -20,11 +20,13 @@ import { expectDtype, unfitForScalar, unfitForVec4 } from "./operands.ts";
 /** Attributes of `add`. */
 export interface AddAttributes {
   readonly activation?: Activation;
+  /** Factor of the result; default 1. */
+  readonly scale?: number;
 }
 
 /**
  * Inputs: a, and b of a's shape or of a trailing part of it, leading extents of 1 aside ([N, D] or [1, N, D] for [B, N, D]).
- * Output: act(a + b), of a's shape and storage.
+ * Output: act(a + b) scale, of a's shape and storage.
  */
 export const add: Op<AddAttributes> = {
   name: "add",
@@ -42,8 +44,8 @@ export const add: Op<AddAttributes> = {
     return a;
   },
 
-  reference: ([a, b], _, { activation = "none" }) =>
-    a!.data.map((v, i) => activate(v + b!.data[i % b!.data.length]!, activation)),
+  reference: ([a, b], _, { activation = "none", scale = 1 }) =>
+    a!.data.map((v, i) => activate(v + b!.data[i % b!.data.length]!, activation) * scale),
 
   flops: (_, output) => sizeOf(output),
 
@@ -76,5 +78,6 @@ function specialise(variant: string, code: string, [a, b]: Operands, attributes:
     bindings: ["read", "read", "write"],
     storage: { a: storageOf(a), b: storageOf(b), y: storageOf(a) },
     constants: { REPEATS: sizeOf(b!) < sizeOf(a!), ACTIVATION: activationCode(attributes.activation) },
+    scalars: { SCALE: attributes.scale ?? 1 },
   };
 }

@@ -3,6 +3,7 @@ import segmentsFile from "../../kernels/attention.segments.wgsl";
 import simple from "../../kernels/attention.simple.wgsl";
 import subgroup from "../../kernels/attention.subgroup.wgsl";
 import tiled from "../../kernels/attention.tiled.wgsl";
+import wide from "../../kernels/attention.wide.wgsl";
 import { ReimagenError } from "../errors.ts";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import {
@@ -26,7 +27,7 @@ export interface Segment {
 /** Attributes of `attention`. */
 export interface AttentionAttributes {
   readonly heads: number;
-  /** At most 128. */
+  /** At most 512. */
   readonly headDim: number;
   /** Factor of the scores: 1 / sqrt(headDim) for U-Nets, 1 for T5. */
   readonly scale: number;
@@ -34,13 +35,15 @@ export interface AttentionAttributes {
   readonly queries: number;
   /** One to three, matching the segment operands. */
   readonly segments: readonly Segment[];
+  /** Of segment 0, a query sees the keys up to its own place only. */
+  readonly causal?: boolean;
   /** Storage of the result; that of `q` when absent. */
   readonly dtype?: "f32" | "f16";
 }
 
 /**
- * Inputs: q [B, ..., stride], the axes between counting as N tokens; table u32 [B, segments, 2], for each sample and segment the row to begin at and the number of tokens
- * that count from there (0 leaves the segment out; more than a row runs on into the next, as a sample's neighbours do); bias f32 [N, T0, heads] or null, added to the scores of segment 0 (T5's relative bias);
+ * Inputs: q [B, ..., stride], the axes between, which may be none, counting as N tokens; table u32 [B, segments, 2], for each sample and segment the row to begin at and the number of tokens
+ * that count from there (0 leaves the segment out; more than a row runs on into the next, as a sample's neighbours do); bias f32 [N + T0 - 1, heads] or null, added to the scores of segment 0 by distance, row key - query + N - 1 (T5's relative bias);
  * then a tensor [rows, ..., stride] a segment, null where a segment is empty for good. Output: [B, ..., heads * headDim].
  */
 export const attention: Op<AttentionAttributes> = {
@@ -49,7 +52,7 @@ export const attention: Op<AttentionAttributes> = {
   infer(inputs, { heads, headDim, queries, segments, dtype }) {
     const q = required("attention", "q", inputs, 0);
     const table = required("attention", "table", inputs, 1);
-    if (q.shape.length < 3 || q.shape.at(-1)! < queries + heads * headDim)
+    if (q.shape.length < 2 || q.shape.at(-1)! < queries + heads * headDim)
       throw shapeError("attention", "q", `[B, ..., at least ${queries + heads * headDim}]`, q.shape);
     const [batch, count] = [q.shape[0]!, tokensOf(q)];
     if (segments.length < 1 || segments.length > 3 || inputs.length !== 3 + segments.length)
@@ -57,20 +60,20 @@ export const attention: Op<AttentionAttributes> = {
         "shape",
         `attention: 1 to 3 segments are possible, got ${segments.length} and ${inputs.length - 3} operands`,
       );
-    if (headDim > 128) throw new ReimagenError("shape", `attention: headDim must be at most 128, got ${headDim}`);
+    if (headDim > 512) throw new ReimagenError("shape", `attention: headDim must be at most 512, got ${headDim}`);
     expectShape("attention", "table", table, [batch, segments.length, 2]);
     if (table.dtype !== "u32") throw new ReimagenError("dtype", `attention: table must be u32, got ${table.dtype}`);
     segments.forEach((segment, i) => {
       const type = inputs[3 + i];
       const least = Math.max(segment.keys, segment.values) + heads * headDim;
-      if (type && (type.shape.length < 3 || type.shape.at(-1)! < least))
+      if (type && (type.shape.length < 2 || type.shape.at(-1)! < least))
         throw shapeError("attention", `segment ${i}`, `[rows, ..., at least ${least}]`, type.shape);
     });
-    expectShape("attention", "bias", inputs[2], [count, inputs[3] ? tokensOf(inputs[3]) : 0, heads]);
+    expectShape("attention", "bias", inputs[2], [count + (inputs[3] ? tokensOf(inputs[3]) : 0) - 1, heads]);
     return { shape: [...q.shape.slice(0, -1), heads * headDim], dtype: dtype ?? (q.dtype === "f16" ? "f16" : "f32") };
   },
 
-  reference([q, table, bias, ...tensors], output, { heads, headDim, scale, queries, segments }) {
+  reference([q, table, bias, ...tensors], output, { heads, headDim, scale, queries, segments, causal }) {
     const [batch, count, width] = [output.shape[0]!, tokensOf(output), heads * headDim];
     const y = new Float64Array(sizeOf(output));
     for (let sample = 0; sample < batch; sample++)
@@ -84,12 +87,13 @@ export const attention: Op<AttentionAttributes> = {
             const [rows, tokens, stride] = [tensor.shape[0]!, tokensOf(tensor), tensor.shape.at(-1)!];
             const row = table!.data[(sample * segments.length + s) * 2]!;
             const length = Math.min((rows - row) * tokens, table!.data[(sample * segments.length + s) * 2 + 1]!);
-            for (let token = 0; token < length; token++) {
+            const end = causal && s === 0 ? Math.min(length, query + 1) : length;
+            for (let token = 0; token < end; token++) {
               const start = (row * tokens + token) * stride + head * headDim;
               let score = 0;
               for (let d = 0; d < headDim; d++) score += q!.data[from + d]! * tensor.data[start + segment.keys + d]!;
               score *= scale;
-              if (bias && s === 0) score += bias.data[(query * tokens + token) * heads + head]!;
+              if (bias && s === 0) score += bias.data[(token - query + count - 1) * heads + head]!;
               seen.push({ score, at: start + segment.values, data: tensor.data });
             }
           });
@@ -131,13 +135,27 @@ export const attention: Op<AttentionAttributes> = {
     {
       name: "attention.tiled",
       suits: "hardware",
-      unfit: (_, inputs, __, attributes) => unfitVec4(inputs, attributes),
+      unfit: (_, inputs, __, attributes) =>
+        attributes.headDim > 128 ? `head dimension ${attributes.headDim} is above 128` : unfitVec4(inputs, attributes),
       launch: (inputs, output, attributes) => ({
         kernel: {
           ...vec4Kernel("attention.tiled", tiled, inputs, output),
           constants: { D: attributes.headDim },
         },
         workgroups: [Math.ceil(tokensOf(output) / 64), attributes.heads, output.shape[0]!],
+        parameters: parametersOf(inputs, attributes),
+      }),
+    },
+    {
+      name: "attention.wide",
+      suits: "hardware",
+      unfit: (_, inputs, __, attributes) => unfitVec4(inputs, attributes),
+      launch: (inputs, output, attributes) => ({
+        kernel: {
+          ...vec4Kernel("attention.wide", wide, inputs, output),
+          constants: { COLUMNS: Math.ceil(attributes.headDim / 64) },
+        },
+        workgroups: [Math.ceil(tokensOf(output) / 16), attributes.heads, output.shape[0]!],
         parameters: parametersOf(inputs, attributes),
       }),
     },
@@ -194,7 +212,7 @@ function vec4Kernel(name: string, code: string, inputs: Operands, output: Tensor
 }
 
 const parameterNames = [
-  ...["QUERIES", "HEADS", "Q_OFFSET", "Q_STRIDE", "SEGMENTS", "HAS_BIAS", "SCALE", "D4"],
+  ...["QUERIES", "HEADS", "Q_OFFSET", "Q_STRIDE", "SEGMENTS", "HAS_BIAS", "CAUSAL", "SCALE", "D4"],
   ...[0, 1, 2].flatMap((i) => [`S${i}_TOKENS`, `S${i}_STRIDE`, `S${i}_KEYS`, `S${i}_VALUES`]),
 ];
 
@@ -213,6 +231,7 @@ function parametersOf(inputs: Operands, attributes: AttentionAttributes): number
     q.shape.at(-1)!,
     segments.length,
     Number(Boolean(inputs[2])),
+    Number(Boolean(attributes.causal)),
     floatBits(scale),
     Math.ceil(headDim / 4),
     ...places,

@@ -5,7 +5,9 @@ import register from "../../kernels/conv2d.register.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
 import subgroup from "../../kernels/conv2d.subgroup.wgsl";
 import tiled from "../../kernels/conv2d.tiled.wgsl";
-import type { Kernel } from "../gpu/kernel.ts";
+import plainWeights from "../../kernels/weights.plain.wgsl";
+import q8Weights from "../../kernels/weights.q8.wgsl";
+import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
 import {
   expectShape,
@@ -19,6 +21,7 @@ import {
   storageOf,
   type TensorType,
 } from "./op.ts";
+import { unfitForScalar } from "./operands.ts";
 
 /** Attributes of `conv2d`. */
 export interface Conv2dAttributes {
@@ -26,21 +29,25 @@ export interface Conv2dAttributes {
   readonly stride?: number;
   /** Zeros on each side, in pixels of the (upsampled) input; default 0. */
   readonly padding?: number;
+  /** Zeros at the bottom and on the right, where they differ from those at the top and on the left. */
+  readonly paddingEnd?: number;
   /** 2: the input is first enlarged twice, nearest neighbour. Default 1. */
   readonly upsample?: 1 | 2;
   readonly activation?: Activation;
+  /** Factor of the result, the residual included; default 1. */
+  readonly scale?: number;
   /** Storage of the result; the input's when absent. */
   readonly dtype?: "f32" | "f16";
 }
 
 /**
- * Inputs: x [B, H, W, C], x2 [B, H, W, C2] or null (further channels), w [KH, KW, C + C2, O], b [O] or null,
- * residual [B, HO, WO, O] or null. Output: y [B, HO, WO, O] = act(conv([x | x2], w) + b) + residual.
+ * Inputs: x [B, H, W, C], x2 [B, H, W, C2] or null (further channels), w [KH, KW, C + C2, O], b [O] or [1, O], or [B, O] with a bias for
+ * each sample, or null, residual [B, HO, WO, O] or null. Output: y [B, HO, WO, O] = (act(conv([x | x2], w) + b) + residual) scale.
  */
 export const conv2d: Op<Conv2dAttributes> = {
   name: "conv2d",
 
-  infer(inputs, { stride = 1, padding = 0, upsample = 1, dtype }) {
+  infer(inputs, { stride = 1, padding = 0, paddingEnd = padding, upsample = 1, dtype }) {
     const x = required("conv2d", "x", inputs, 0);
     const w = required("conv2d", "w", inputs, 2);
     if (x.shape.length !== 4) throw shapeError("conv2d", "x", "[B, H, W, C]", x.shape);
@@ -50,16 +57,23 @@ export const conv2d: Op<Conv2dAttributes> = {
     const [kh, kw, , o] = w.shape as [number, number, number, number];
     if (w.shape.length !== 4 || w.shape[2] !== channels + second)
       throw shapeError("conv2d", "w", `[KH, KW, ${channels + second}, O]`, w.shape);
-    const extent = (size: number, kernel: number) => Math.floor((size * upsample + 2 * padding - kernel) / stride) + 1;
+    const extent = (size: number, kernel: number) =>
+      Math.floor((size * upsample + padding + paddingEnd - kernel) / stride) + 1;
     const shape = [batch, extent(height, kh), extent(width, kw), o];
     if (shape[1]! < 1 || shape[2]! < 1)
       throw shapeError("conv2d", "x", `at least ${kh}x${kw} pixels with padding ${padding}`, x.shape);
-    expectShape("conv2d", "b", inputs[3], [o]);
+    expectShape(
+      "conv2d",
+      "b",
+      inputs[3],
+      isPerSample(inputs) ? [batch, o] : inputs[3]?.shape.length === 2 ? [1, o] : [o],
+    );
     expectShape("conv2d", "residual", inputs[4], shape);
     return { shape, dtype: dtype ?? x.dtype };
   },
 
-  reference([x, x2, w, b, residual], output, { stride = 1, padding = 0, upsample = 1, activation: act = "none" }) {
+  reference([x, x2, w, b, residual], output, attributes) {
+    const { stride = 1, padding = 0, upsample = 1, activation: act = "none", scale = 1 } = attributes;
     const [, height, width, c1] = x!.shape as [number, number, number, number];
     const c2 = x2?.shape[3] ?? 0;
     const [kh, kw, inputs, o] = w!.shape as [number, number, number, number];
@@ -68,7 +82,8 @@ export const conv2d: Op<Conv2dAttributes> = {
     const sum = new Float64Array(o);
     for (let pixel = 0; pixel < batch * ho * wo; pixel++) {
       const [sample, row, column] = [Math.floor(pixel / (ho * wo)), Math.floor(pixel / wo) % ho, pixel % wo];
-      for (let n = 0; n < o; n++) sum[n] = b ? b.data[n]! : 0;
+      const bias = b?.data.subarray(b.data.length > o ? sample * o : 0);
+      for (let n = 0; n < o; n++) sum[n] = bias ? bias[n]! : 0;
       for (let tap = 0; tap < kh * kw; tap++) {
         const top = Math.floor((row * stride + Math.floor(tap / kw) - padding) / upsample);
         const left = Math.floor((column * stride + (tap % kw) - padding) / upsample);
@@ -81,7 +96,7 @@ export const conv2d: Op<Conv2dAttributes> = {
         }
       }
       for (let n = 0; n < o; n++)
-        y[pixel * o + n] = activate(sum[n]!, act) + (residual ? residual.data[pixel * o + n]! : 0);
+        y[pixel * o + n] = (activate(sum[n]!, act) + (residual ? residual.data[pixel * o + n]! : 0)) * scale;
     }
     return y;
   },
@@ -120,8 +135,7 @@ export const conv2d: Op<Conv2dAttributes> = {
     {
       name: "conv2d.simple",
       suits: "any",
-      unfit: (_, inputs, output) =>
-        [...inputs, output].some((type) => type?.dtype === "f16") ? "f16 storage" : undefined,
+      unfit: (_, inputs, output) => unfitForScalar(...inputs, output),
       launch: (inputs, output, attributes) => ({
         kernel: {
           name: "conv2d.simple",
@@ -137,6 +151,8 @@ export const conv2d: Op<Conv2dAttributes> = {
 };
 
 const bindings: Kernel["bindings"] = ["read", "read", "read", "read", "read", "write"];
+
+const isPerSample = ([, , , bias]: Operands) => bias?.shape.length === 2 && bias.shape[0] !== 1;
 
 /** Channels of x, of x2 and of y. */
 function channelsOf(inputs: Operands, output: TensorType): number[] {
@@ -168,8 +184,10 @@ const geometryNames = [
   "PADDING",
   "UPSAMPLE",
   "HAS_BIAS",
+  "BIAS_STRIDE",
   "HAS_RESIDUAL",
   "ACTIVATION",
+  "SCALE",
 ];
 
 function geometry(inputs: Operands, output: TensorType, attributes: Conv2dAttributes): number[] {
@@ -177,7 +195,8 @@ function geometry(inputs: Operands, output: TensorType, attributes: Conv2dAttrib
   return [
     ...[x!.shape[1]!, x!.shape[2]!, output.shape[1]!, output.shape[2]!, w!.shape[0]!, w!.shape[1]!],
     ...[attributes.stride ?? 1, attributes.padding ?? 0, attributes.upsample ?? 1],
-    ...[Number(Boolean(b)), Number(Boolean(r)), activationCode(attributes.activation)],
+    ...[Number(Boolean(b)), isPerSample(inputs) ? output.shape[3]! : 0],
+    ...[Number(Boolean(r)), activationCode(attributes.activation), floatBits(attributes.scale ?? 1)],
   ];
 }
 
@@ -195,7 +214,7 @@ function vec4Launch(
   return {
     kernel: {
       name,
-      code: activation + epilogue + code,
+      code: activation + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
       bindings,
       parameters: ["C4", "X2_C4", "O4", ...geometryNames],
       storage: {

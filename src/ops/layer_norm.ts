@@ -15,14 +15,14 @@ const name = "layer_norm";
 export const layerNorm: Op<RowNormAttributes> = {
   name,
 
-  infer(inputs) {
+  infer(inputs, { dtype }) {
     const x = required(name, "x", inputs, 0);
     expectShape(name, "gamma", required(name, "gamma", inputs, 1), [x.shape.at(-1)!]);
     expectShape(name, "beta", required(name, "beta", inputs, 2), [x.shape.at(-1)!]);
     expectDtype(name, "beta", inputs[2], "f32");
     expectDtype(name, "x", x, "f32", "f16");
     expectDtype(name, "gamma", inputs[1], "f32");
-    return x;
+    return dtype ? { ...x, dtype } : x;
   },
 
   reference([x, gamma, beta], output, { epsilon }) {

@@ -6,6 +6,8 @@ import register from "../../kernels/linear.register.wgsl";
 import simple from "../../kernels/linear.simple.wgsl";
 import subgroup from "../../kernels/linear.subgroup.wgsl";
 import tiled from "../../kernels/linear.tiled.wgsl";
+import plainWeights from "../../kernels/weights.plain.wgsl";
+import q8Weights from "../../kernels/weights.q8.wgsl";
 import { type Activation, activate, activationCode } from "./activation.ts";
 import {
   expectShape,
@@ -20,6 +22,7 @@ import {
   type TensorType,
   type Variant,
 } from "./op.ts";
+import { unfitForScalar } from "./operands.ts";
 
 /** Attributes of `linear`. */
 export interface LinearAttributes {
@@ -124,7 +127,7 @@ function unfitSubgroup(
 }
 
 function unfitSimple(_: unknown, inputs: Operands, output: TensorType): string | undefined {
-  return [...inputs, output].some((type) => type?.dtype === "f16") ? "f16 storage" : undefined;
+  return unfitForScalar(...inputs, output);
 }
 
 const rowsOf = (output: TensorType) => sizeOf(output) / output.shape.at(-1)!;
@@ -143,7 +146,7 @@ function vec4Launch(
   return {
     kernel: {
       name,
-      code: activation + epilogue + code,
+      code: activation + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
       bindings: ["read", "read", "read", "read", "write"],
       parameters: ["K4", "N4", ...flags],
       storage: { x: storageOf(x), w: storageOf(w), r: storageOf(r ?? output), y: storageOf(output) },

@@ -2,7 +2,7 @@
 import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/normalize.simple.wgsl";
 import vec4 from "../../kernels/normalize.vec4.wgsl";
-import { activate, activationCode } from "./activation.ts";
+import { type Activation, activate, activationCode } from "./activation.ts";
 import {
   expectShape,
   grid1d,
@@ -19,7 +19,7 @@ import { expectDtype, unfitForScalar, unfitForVec4 } from "./operands.ts";
 
 /** Attributes of `normalize`. */
 export interface NormalizeAttributes {
-  readonly activation: "none" | "silu";
+  readonly activation: Activation;
   /** Storage of the result; that of x when absent. */
   readonly dtype?: "f32" | "f16";
 }

@@ -85,8 +85,8 @@ export function expectShape(
 }
 
 /** Storage of an operand for a kernel's prelude; a missing one reads as f32 and is never touched. */
-export function storageOf(type: TensorType | null | undefined): "f32" | "f16" {
-  return type?.dtype === "f16" ? "f16" : "f32";
+export function storageOf(type: TensorType | null | undefined): "f32" | "f16" | "q8" {
+  return type?.dtype === "f16" || type?.dtype === "q8" ? type.dtype : "f32";
 }
 
 /**

@@ -16,7 +16,8 @@ export function unfitForVec4(...types: readonly Operand[]): string | undefined {
   return odd ? `last axis ${odd.shape.at(-1)} is not a multiple of 4` : undefined;
 }
 
-/** Why a scalar kernel cannot run: packed halves. */
+/** Why a scalar kernel cannot run: packed halves or codes. */
 export function unfitForScalar(...types: readonly Operand[]): string | undefined {
-  return types.some((type) => type?.dtype === "f16") ? "f16 storage" : undefined;
+  const packed = types.find((type) => type?.dtype === "f16" || type?.dtype === "q8");
+  return packed ? `${packed.dtype} storage` : undefined;
 }

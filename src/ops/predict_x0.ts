@@ -16,7 +16,7 @@ export interface PredictX0Attributes {
 const name = "predict_x0";
 
 /**
- * Inputs: x and the model's output m [N, ...], coefficients [8] (px, pm, cx, cm, c0, c1, cn, reserved); f32.
+ * Inputs: x and the model's output m [N, ...], coefficients [8] (px, pm, cx, cm, c0, c1, cn, cv); f32.
  * Output: [N, ...] f32, px x + pm m, clipped to [-clip, clip]. Throws `argument` unless clip is finite and above 0.
  */
 export const predictX0: Op<PredictX0Attributes> = {

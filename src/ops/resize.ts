@@ -12,14 +12,15 @@ export interface ResizeAttributes {
   readonly height: number;
   /** Of the result, in pixels. */
   readonly width: number;
-  readonly mode: "nearest" | "bilinear";
+  readonly mode: "nearest" | "bilinear" | "bilinear-corners";
 }
 
 type Extents = readonly [batch: number, height: number, width: number, channels: number];
 
 /**
  * Input: x [B, H, W, C]. Output: [B, height, width, C]. As PyTorch's `F.interpolate` without `align_corners` and `antialias`:
- * nearest takes row floor(i H / height), in exact arithmetic; bilinear mixes about (i + 1/2) H / height - 1/2, clamped to the picture.
+ * nearest takes row floor(i H / height), in exact arithmetic; bilinear mixes about (i + 1/2) H / height - 1/2, clamped to the picture;
+ * bilinear-corners, which is `align_corners`, about i (H - 1) / (height - 1).
  */
 export const resize: Op<ResizeAttributes> = {
   name: "resize",
@@ -52,8 +53,9 @@ export const resize: Op<ResizeAttributes> = {
         y[i] = value(b, Math.floor((row * h) / height), Math.floor((column * w) / width), channel);
         continue;
       }
-      const top = Math.max(0, ((row + 0.5) * h) / height - 0.5);
-      const left = Math.max(0, ((column + 0.5) * w) / width - 0.5);
+      const place = mode === "bilinear" ? fromCentres : fromCorners;
+      const top = place(row, h, height);
+      const left = place(column, w, width);
       for (const [r, rowShare] of neighbours(top, h))
         for (const [c, columnShare] of neighbours(left, w)) y[i]! += rowShare * columnShare * value(b, r, c, channel);
     }
@@ -81,6 +83,14 @@ export const resize: Op<ResizeAttributes> = {
     },
   ],
 };
+
+function fromCentres(at: number, source: number, target: number): number {
+  return Math.max(0, ((at + 0.5) * source) / target - 0.5);
+}
+
+function fromCorners(at: number, source: number, target: number): number {
+  return target > 1 ? (at * (source - 1)) / (target - 1) : 0;
+}
 
 function neighbours(position: number, extent: number): [index: number, share: number][] {
   const first = Math.floor(position);
@@ -111,7 +121,8 @@ function specialise(
       OUT_W: output.shape[2]!,
       C: channels,
       C4: Math.floor(channels / 4),
-      BILINEAR: mode === "bilinear",
+      BILINEAR: mode !== "nearest",
+      CORNERS: mode === "bilinear-corners",
     },
   };
 }

@@ -1,8 +1,6 @@
-// Pictures of the model's range as bytes: packed for readback, or straight into an app's texture.
-import level from "../../kernels/rgba8.level.wgsl";
+// Pictures of the model's range as packed bytes.
 import packed from "../../kernels/rgba8.packed.wgsl";
-import texture from "../../kernels/rgba8.texture.wgsl";
-import { grid1d, type Launch, type Op, required, shapeError, sizeOf, type TensorType } from "./op.ts";
+import { grid1d, type Op, required, shapeError, sizeOf, type TensorType } from "./op.ts";
 import { expectDtype } from "./operands.ts";
 
 const name = "rgba8";
@@ -29,29 +27,12 @@ export const toRgba8: Op<Record<string, never>> = {
       name: "rgba8.packed",
       suits: "any",
       launch: (_, output) => ({
-        kernel: { name: "rgba8.packed", code: level + packed, bindings: ["read", "write"] },
+        kernel: { name: "rgba8.packed", code: packed, bindings: ["read", "write"] },
         workgroups: grid1d(sizeOf(output), 64),
       }),
     },
   ],
 };
-
-/**
- * Writes one sample of pictures of this type [N, H, W, 3] f32 to a W x H `rgba8unorm` storage texture, with the same bytes
- * as `toRgba8`. The buffer binding's offset says which sample: the device's `minStorageBufferOffsetAlignment` must divide it.
- */
-export function rgba8TextureKernel(type: TensorType): Launch {
-  const [, height, width] = pictureShape(type) as [number, number, number];
-  return {
-    kernel: {
-      name: "rgba8.texture",
-      code: level + texture,
-      bindings: ["read", "texture"],
-      constants: { HEIGHT: height, WIDTH: width },
-    },
-    workgroups: [Math.ceil(width / 8), Math.ceil(height / 8), 1],
-  };
-}
 
 function pictureShape(x: TensorType): readonly number[] {
   if (x.shape.length !== 4 || x.shape[3] !== 3) throw shapeError(name, "x", "[N, H, W, 3]", x.shape);

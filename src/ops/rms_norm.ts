@@ -15,12 +15,12 @@ const name = "rms_norm";
 export const rmsNorm: Op<RowNormAttributes> = {
   name,
 
-  infer(inputs) {
+  infer(inputs, { dtype }) {
     const x = required(name, "x", inputs, 0);
     expectShape(name, "gamma", required(name, "gamma", inputs, 1), [x.shape.at(-1)!]);
     expectDtype(name, "x", x, "f32", "f16");
     expectDtype(name, "gamma", inputs[1], "f32");
-    return x;
+    return dtype ? { ...x, dtype } : x;
   },
 
   reference([x, gamma], output, { epsilon }) {

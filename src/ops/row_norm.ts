@@ -7,6 +7,8 @@ import { unfitForScalar, unfitForVec4 } from "./operands.ts";
 export interface RowNormAttributes {
   /** Added to the variance or mean square. */
   readonly epsilon: number;
+  /** Storage of the result; that of x when absent. */
+  readonly dtype?: "f32" | "f16";
 }
 
 /** Text of a norm's kernels. */
@@ -18,12 +20,18 @@ export interface RowNormKernels {
 
 /** A row a thread without barriers, a row a workgroup, and scalars for rows of any width. `operands`: x and its parameters. */
 export function rowNormVariants(name: string, operands: number, kernels: RowNormKernels): Variant<RowNormAttributes>[] {
-  const launch = (variant: string, code: string, x: TensorType, epsilon: number, rowsAGroup: number): Launch => ({
+  const launch = (
+    variant: string,
+    code: string,
+    [x, y]: readonly [TensorType, TensorType],
+    epsilon: number,
+    rowsAGroup: number,
+  ): Launch => ({
     kernel: {
       name: `${name}.${variant}`,
       code,
       bindings: [...new Array<"read">(operands).fill("read"), "write"],
-      storage: { x: storageOf(x), y: storageOf(x) },
+      storage: { x: storageOf(x), y: storageOf(y) },
       constants: { THREADS: 64 },
       scalars: { EPSILON: epsilon },
     },
@@ -34,19 +42,19 @@ export function rowNormVariants(name: string, operands: number, kernels: RowNorm
       name: `${name}.register`,
       suits: "software",
       unfit: (_, [x]) => unfitForVec4(x),
-      launch: ([x], _, { epsilon }) => launch("register", kernels.register, x!, epsilon, 8),
+      launch: ([x], y, { epsilon }) => launch("register", kernels.register, [x!, y], epsilon, 8),
     },
     {
       name: `${name}.workgroup`,
       suits: "hardware",
       unfit: (_, [x]) => unfitForVec4(x),
-      launch: ([x], _, { epsilon }) => launch("workgroup", workgroupSum + kernels.workgroup, x!, epsilon, 1),
+      launch: ([x], y, { epsilon }) => launch("workgroup", workgroupSum + kernels.workgroup, [x!, y], epsilon, 1),
     },
     {
       name: `${name}.simple`,
       suits: "any",
-      unfit: (_, [x]) => unfitForScalar(x),
-      launch: ([x], _, { epsilon }) => launch("simple", kernels.simple, x!, epsilon, 8),
+      unfit: (_, [x], y) => unfitForScalar(x, y),
+      launch: ([x], y, { epsilon }) => launch("simple", kernels.simple, [x!, y], epsilon, 8),
     },
   ];
 }

@@ -1,15 +1,11 @@
 // What the engine says when something is wrong with a model, a device or a request, and that nothing of it stays behind.
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  createEngine,
-  type EngineOptions,
-  type GenerationRequest,
-  type ModelFiles,
-} from "../../src/diffusion/engine.ts";
+import { createEngine, type EngineOptions, type ModelFiles } from "../../src/diffusion/engine.ts";
+import type { GenerationRequest } from "../../src/diffusion/request.ts";
 import type { PartialSettings } from "../../src/diffusion/settings.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { testGpu } from "../gpu.ts";
+import { adoptedGpu, testGpu } from "../gpu.ts";
 import { someLimits } from "../graph/graphs.ts";
 import { type TinyModel, tinyModel } from "../tiny-model.ts";
 import { changed, expectError, filesOf, neighbors, randomPicture } from "./tiny-engine.ts";
@@ -90,15 +86,16 @@ describe("a device that is too small", () => {
     ["maxBufferSize", 8192],
   ])("by %s %i is told so before the weights are read", async (limit, most) => {
     const limits = someLimits({ [limit]: most });
-    const small: Gpu = Object.create(gpu, { traits: { value: { ...gpu.traits, limits } } });
+    const small = await adoptedGpu();
+    Object.defineProperty(small, "traits", { value: { ...gpu.traits, limits } });
     const files = filesOf(tinyModel());
-    const { weights } = files;
+    const source = await files.weights();
     const reads: number[] = [];
-    const read: typeof weights.read = (offset, ...rest) => {
+    const read: typeof source.read = (offset, ...rest) => {
       reads.push(offset);
-      return weights.read(offset, ...rest);
+      return source.read(offset, ...rest);
     };
-    const promise = createEngine(small, { ...files, weights: { ...weights, read } });
+    const promise = createEngine(small, { ...files, weights: async () => ({ ...source, read }) });
     await expectError(promise, "limit", new RegExp(`needs ${limit} of at least \\d+, but the device has ${most}$`));
     // The header's length and the header.
     expect(reads).toEqual([0, 8]);
@@ -111,11 +108,18 @@ describe("what cannot be drawn is refused before any work", () => {
     ["no steps", {}, { steps: 0 }, "argument", /^steps must be a whole number of at least 1, got 0$/],
     ["nine neighbours", { neighbors: neighbors(9) }, {}, "argument", /^at most 8 neighbours are possible, got 9$/],
     [
-      "a neighbour of another size",
-      { neighbors: [...neighbors(1), { picture: randomPicture(1, 16, 17), caption: "" }] },
+      "a neighbour that lacks pixels",
+      { neighbors: [...neighbors(1), { picture: { ...randomPicture(1, 16, 17), height: 18 }, caption: "" }] },
       {},
       "picture",
-      /^neighbour 2 must be 16x16 pixels, got 16x17$/,
+      /^neighbour 2 should have 1152 bytes for 16x18 pixels, got 1088$/,
+    ],
+    [
+      "a neighbour of no size",
+      { neighbors: [{ picture: { width: 0, height: 3, pixels: new Uint8Array() }, caption: "" }] },
+      {},
+      "picture",
+      /^neighbour 1 is a picture without pixels \(0x3\)$/,
     ],
     ["half a picture", { pictures: 0.5 }, {}, "argument", /^pictures must be a positive integer, got 0.5$/],
     ["a negative seed", {}, { seed: -1 }, "argument", /seed .*got -1$/],

@@ -1,7 +1,8 @@
 // The engine as its users meet it: requests of every kind on a tiny model.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createEngine, type Engine, type GenerateOptions, type GenerationRequest } from "../../src/diffusion/engine.ts";
+import { createEngine, type Engine, type GenerateOptions } from "../../src/diffusion/engine.ts";
 import type { GuidanceSettings } from "../../src/diffusion/guidance.ts";
+import type { GenerationRequest } from "../../src/diffusion/request.ts";
 import { defaultSettings, type PartialSettings } from "../../src/diffusion/settings.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { adoptedGpu, testGpu } from "../gpu.ts";
@@ -82,7 +83,7 @@ describe("a request", () => {
       {
         onStep: async (done, total, generation) => {
           seen.push([done, total]);
-          estimates.add(String(await generation.read("estimate")));
+          estimates.add(String((await generation.read("estimate"))[0]!.pixels));
         },
       },
     );

@@ -1,6 +1,7 @@
 // The tiny model as the files that `createEngine` takes, whole or with a tensor changed; what it draws from; and how errors are expected.
 import { expect } from "vitest";
-import type { ModelFiles, NeighborPicture } from "../../src/diffusion/engine.ts";
+import type { ModelFiles } from "../../src/diffusion/engine.ts";
+import type { NeighborPicture } from "../../src/diffusion/neighbors.ts";
 import { type ErrorCode, ReimagenError } from "../../src/errors.ts";
 import type { Picture } from "../../src/io/picture.ts";
 import { writeSafetensors } from "../../src/io/safetensors.ts";
@@ -17,7 +18,7 @@ export function filesOf({ config, tokenizer, tensors }: TinyModel): ModelFiles {
     name: "tiny",
     config: JSON.stringify(config),
     tokenizer: JSON.stringify(tokenizer),
-    weights: bytesSource("tiny/model.safetensors", writeSafetensors(tensors)),
+    weights: async () => bytesSource("tiny/model.safetensors", writeSafetensors(tensors)),
   };
 }
 

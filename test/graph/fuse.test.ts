@@ -55,6 +55,14 @@ describe("a residual", () => {
     expect(fusedOps((g, x) => add(g, x, conv(g, x, "w")))).toEqual(["conv2d"]);
   });
 
+  it("takes its factor into a convolution, once, and not into a linear layer", () => {
+    const dense = (g: GraphBuilder, x: Value) => linear(g, x, { weight: g.weight("d", [8, 8], "linear") });
+    expect(fusedOps((g, x) => add(g, conv(g, x, "w"), x, "none", 0.7))).toEqual(["conv2d"]);
+    expect(fusedOps((g, x) => add(g, add(g, conv(g, x, "w"), x, "none", 0.7), x))).toEqual(["conv2d", "add"]);
+    expect(fusedOps((g, x) => add(g, dense(g, x), x, "none", 0.7))).toEqual(["linear", "add"]);
+    expect(fusedOps((g, x) => add(g, dense(g, x), x))).toEqual(["linear"]);
+  });
+
   it("stays a sum when the producer's own result is read elsewhere, or can be read back", () => {
     expect(
       fusedOps((g, x) => {

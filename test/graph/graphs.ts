@@ -53,13 +53,18 @@ export function fusibleGraph(): Graph {
   return g.finish();
 }
 
-/** The graph's outputs in f64, node by node, from its inputs by name. */
-export function interpret(graph: Graph, inputs: Readonly<Record<string, Float64Array>>): Map<string, Float64Array> {
+/** The graph's outputs in f64, node by node, from its inputs by name and its weights as they lie in memory. */
+export function interpret(
+  graph: Graph,
+  inputs: Readonly<Record<string, Float64Array>>,
+  weights: ReadonlyMap<Value, Float64Array> = new Map(),
+): Map<string, Float64Array> {
   const known = new Map<Value, ReferenceTensor>();
   const tensorOf = (value: Value): ReferenceTensor => {
     const { source, type } = value;
     if (source.kind === "input") return { shape: type.shape, data: inputs[source.name]! };
     if (source.kind === "constant") return { shape: type.shape, data: Float64Array.from(source.data) };
+    if (source.kind === "weight") return { shape: type.shape, data: weights.get(value)! };
     return known.get(value)!;
   };
   for (const { op, inputs: operands, output, attributes } of graph.nodes) {

@@ -1,6 +1,7 @@
 // Hoisting: what depends on the request alone runs once a request, what depends on weights alone once a load.
 import { beforeAll, describe, expect, it } from "vitest";
-import { denoisingLoop, type LoopShape } from "../../src/diffusion/loop.ts";
+import { denoisingLoop } from "../../src/diffusion/loop.ts";
+import { type ReimagenShape, reimagenModel } from "../../src/diffusion/reimagen.ts";
 import { compileGraph, type Plan } from "../../src/graph/compile.ts";
 import { GraphBuilder, type Node, type Value } from "../../src/graph/graph.ts";
 import { hoist } from "../../src/graph/hoist.ts";
@@ -31,11 +32,11 @@ describe("the denoising loop of the shipped model", () => {
   let plan: Plan;
   beforeAll(async () => {
     const config = readConfig("config.json", await fixtureText("weights/emoji-64/config.json"));
-    const shape: LoopShape = {
+    const shape: ReimagenShape = {
       ...{ storage: "f32", pictures: 1, evaluations: 2, texts: 2, neighbors: 2 },
       ...{ thresholding: { kind: "static", range: 1 }, stochastic: false, multistep: false },
     } as const;
-    plan = compileGraph(denoisingLoop(config, shape), someTraits());
+    plan = compileGraph(denoisingLoop(reimagenModel(config, shape), shape), someTraits());
   });
   const labels = (stage: "load" | "request" | "step") => new Set(plan.schedule[stage].map(({ node }) => node.label));
   const reads = (node: Node, weight: RegExp) =>

@@ -1,6 +1,7 @@
 // The memory plan: tensors that live at once never overlap, no dispatch reads and writes one buffer, and little is wasted.
 import { describe, expect, it } from "vitest";
-import { denoisingLoop, type LoopShape } from "../../src/diffusion/loop.ts";
+import { denoisingLoop } from "../../src/diffusion/loop.ts";
+import { type ReimagenShape, reimagenModel } from "../../src/diffusion/reimagen.ts";
 import { compileGraph } from "../../src/graph/compile.ts";
 import { type Graph, GraphBuilder, type Node, stages, type Value } from "../../src/graph/graph.ts";
 import { hoist } from "../../src/graph/hoist.ts";
@@ -105,11 +106,11 @@ describe("the shipped model with guidance", () => {
     "needs at most a tenth more than the lower bound with %i neighbours, and runs in it",
     async (k) => {
       const config = readConfig("config.json", await fixtureText("weights/emoji-64/config.json"));
-      const shape: LoopShape = {
+      const shape: ReimagenShape = {
         ...{ storage: "f32", pictures: 1, evaluations: 2, texts: 2, neighbors: k },
         ...{ thresholding: { kind: "static", range: 1 }, stochastic: false, multistep: false },
       } as const;
-      const { graph, memory } = compileGraph(denoisingLoop(config, shape), someTraits());
+      const { graph, memory } = compileGraph(denoisingLoop(reimagenModel(config, shape), shape), someTraits());
       expect(total(memory)).toBeLessThanOrEqual(1.1 * memory.lowerBound);
       expect(memory.lowerBound).toBe(
         Math.max(...Object.values(hoist(graph)).map((nodes) => largestLiveSet(graph, nodes))),

@@ -100,7 +100,11 @@ describe("another tokenizer", () => {
     ],
     ["with another split", (file) => (file.pre_tokenizer.behavior = "Isolated"), "Isolated"],
     ["with a broken expression", (file) => (file.pre_tokenizer.pattern.Regex = "[a"), "[a is not understood"],
-    ["with another model", (file) => Object.assign(file, { model: { type: "BPE" } }), 'model {"type":"BPE"}'],
+    [
+      "with another model",
+      (file) => Object.assign(file, { model: { type: "WordLevel" } }),
+      'model {"type":"WordLevel"}',
+    ],
     ["with no vocabulary", (file) => Object.assign(file.model, { vocab: undefined }), "vocab"],
     ["with fractional ids", (file) => (file.model.vocab.sloth = 1.5), "vocab"],
     ["with no unknown token", (file) => (file.model.unk_token = "<unk>"), '"<unk>" is not in its vocab'],

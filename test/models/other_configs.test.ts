@@ -50,11 +50,12 @@ it.each(names)("%s is a checkpoint that the engine loads whole: each tensor has 
     ...info,
     bytes: await recorded.read(info.name),
   }));
+  const source = bytesSource(name, writeSafetensors(await Promise.all(tensors)));
   const engine = await createEngine(await testGpu(), {
     name,
     config: recorded.metadata.config!,
     tokenizer: JSON.stringify(tinyModel().tokenizer),
-    weights: bytesSource(name, writeSafetensors(await Promise.all(tensors))),
+    weights: async () => source,
   });
   const generating = engine.generate({ prompt: "a moose", settings: { steps: 2 } });
   if (engine.config.cond_channels)

@@ -15,6 +15,8 @@ export interface Example {
   readonly checkpoint: Safetensors;
   readonly recorded: Safetensors;
   readonly storage: "f32" | "f16";
+  /** Of matrices and convolution kernels; `storage` when absent. */
+  readonly weights?: "q8";
   /** How many of the recorded neighbours to encode. */
   readonly neighbors: number;
   /** How many of them each evaluation sees: one evaluation, or two as guidance makes them. */
@@ -23,9 +25,9 @@ export interface Example {
 
 /** Runs the request and one step; `v` and whatever `probe` names can then be read. */
 export async function runModel(example: Example, probe?: (name: string, value: Value) => boolean): Promise<Executor> {
-  const { config, checkpoint, recorded, storage, neighbors } = example;
+  const { config, checkpoint, recorded, storage, neighbors, weights: kind = storage } = example;
   const gpu = await testGpu();
-  const g = new GraphBuilder(storage);
+  const g = new GraphBuilder(storage, kind);
   const x = g.input("x", [1, config.size, config.size, 3], "step");
   const evaluations = example.shown.length;
   const shape = { pictures: 1, evaluations, texts: 1, neighbors } as const;

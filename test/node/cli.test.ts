@@ -147,7 +147,7 @@ describe("the other commands", () => {
   });
 
   it("explain shows the dispatches of a step without drawing", async () => {
-    const args = ["explain", "a moose", "--model", "tiny", "--adapter", "software"];
+    const args = ["explain", "--model", "tiny", "--adapter", "software"];
     const { stdout, code } = await run(...args, "--svg", "plan.svg");
     expect(code).toBe(0);
     expect(stdout).toMatch(/conv2d/);
@@ -159,6 +159,21 @@ describe("the other commands", () => {
       expect([op, kernel, reason]).toEqual([expect.any(String), expect.any(String), expect.any(String)]);
     }
     expect(told.memory.lowerBoundBytes).toBeGreaterThan(0);
+  });
+
+  it("tune measures kernels once, and explain and generate then go by it", async () => {
+    const common = ["-k", "0", "--model", "tiny", "--adapter", "software", "--tuning", "measured"];
+    const tune = async (...more: string[]) => JSON.parse((await run("tune", ...common, "--json", ...more)).stdout);
+    const first = await tune();
+    const kinds = Object.keys(first.found);
+    expect([first.known, kinds.length > 10]).toEqual([0, true]);
+    expect(await tune()).toMatchObject({ known: kinds.length, found: {} });
+    expect(Object.keys((await tune("--retune")).found)).toEqual(kinds);
+    const { stdout } = await run("explain", ...common);
+    expect(stdout).toMatch(/measured: [\d.e-]+ ms/);
+    const { code } = await run("generate", "a moose", ...common, "--steps", "2", "-o", "tuned.png");
+    expect(code).toBe(0);
+    expect((await run("explain", "--model", "tiny", "--adapter", "software")).stdout).not.toMatch(/measured/);
   });
 
   it("help says what exit codes mean", async () => {

@@ -13,7 +13,10 @@ function randomAdd(random: Random): Case<AddAttributes> {
       { type: { shape, dtype: storage(random, d) } },
       { type: { shape: [...ones, ...trailing], dtype: storage(random, d) } },
     ],
-    attributes: { activation: random.pick(["none", "silu", "gelu"] as const) },
+    attributes: {
+      activation: random.pick(["none", "silu", "gelu", "gelu_erf", "quick_gelu"] as const),
+      scale: random.pick([1, 1, 0.7]),
+    },
   };
 }
 

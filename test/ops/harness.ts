@@ -5,6 +5,7 @@ import { parameterBytes } from "../../src/gpu/kernel.ts";
 import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
 import { type Launch, type Op, type Operands, sizeOf, type TensorType, type Variant } from "../../src/ops/op.ts";
 import { inNode, testGpu } from "../gpu.ts";
+import { q8Bytes, q8Values, quantize } from "./q8.ts";
 
 /** One input: its type, and its values (random normals when absent; integers for `u32`). Null: the optional operand is missing. */
 export type Input = { type: TensorType; data?: Float64Array } | null;
@@ -178,13 +179,15 @@ function values(type: TensorType, random: Random): Float64Array {
 }
 
 // The reference sees what the GPU sees: values rounded to the operand's storage.
-function rounded(data: Float64Array, { dtype }: TensorType): Float64Array {
+function rounded(data: Float64Array, { dtype, shape }: TensorType): Float64Array {
   if (dtype === "u32") return data;
+  if (dtype === "q8") return q8Values(quantize(data, shape.at(-1)!));
   const singles = Float32Array.from(data);
   return Float64Array.from(dtype === "f16" ? float16ToFloat32(float32ToFloat16(singles)) : singles);
 }
 
-function encode(data: Float64Array, { dtype }: TensorType): Uint8Array<ArrayBuffer> {
+function encode(data: Float64Array, { dtype, shape }: TensorType): Uint8Array<ArrayBuffer> {
+  if (dtype === "q8") return q8Bytes(quantize(data, shape.at(-1)!));
   const array =
     dtype === "u32"
       ? Uint32Array.from(data)

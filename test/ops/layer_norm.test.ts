@@ -13,7 +13,7 @@ function randomLayerNorm(random: Random): Case<RowNormAttributes> {
       { type: { shape: [d], dtype: "f32" } },
       { type: { shape: [d], dtype: "f32" } },
     ],
-    attributes: { epsilon: random.pick([1e-6, 1e-5]) },
+    attributes: { epsilon: random.pick([1e-6, 1e-5]), dtype: storage(random, d) },
   };
 }
 

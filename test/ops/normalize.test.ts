@@ -17,7 +17,7 @@ function randomNormalize(random: Random): Case<NormalizeAttributes> {
       c2 ? { type: { shape: [batch, ...pixels, c2], dtype: storage(random, c2) } } : null,
       { type: { shape: [batch, 2, c + c2], dtype: "f32" } },
     ],
-    attributes: { activation: random.pick(["none", "silu"] as const), dtype: storage(random, c + c2) },
+    attributes: { activation: random.pick(["none", "silu", "gelu_erf"] as const), dtype: storage(random, c + c2) },
   };
 }
 

@@ -12,7 +12,7 @@ function randomResize(random: Random): Case<ResizeAttributes> {
     attributes: {
       height: double ? 2 * h : random.int(1, 20),
       width: double ? 2 * w : random.int(1, 20),
-      mode: random.pick(["nearest", "bilinear"] as const),
+      mode: random.pick(["nearest", "bilinear", "bilinear-corners"] as const),
     },
   };
 }
@@ -30,6 +30,8 @@ describe("resize", () => {
   it("agrees with F.interpolate on a row", () => {
     expect(row([0, 4, 8], 6, "bilinear")).toEqual([0, 1, 3, 5, 7, 8]);
     expect(row([0, 4, 8, 12], 2, "bilinear")).toEqual([2, 10]);
+    expect(row([0, 4, 8], 5, "bilinear-corners")).toEqual([0, 2, 4, 6, 8]);
+    expect(row([3, 4, 8], 1, "bilinear-corners")).toEqual([3]);
     expect(row([1, 2, 3], 5, "nearest")).toEqual([1, 1, 2, 2, 3]);
     expect(row([1, 2, 3, 4, 5], 3, "nearest")).toEqual([1, 2, 4]);
   });

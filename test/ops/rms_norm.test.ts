@@ -9,7 +9,7 @@ function randomRmsNorm(random: Random): Case<RowNormAttributes> {
   const rows = random.pick([[random.int(1, 30)], [random.int(1, 3), random.int(1, 20)]]);
   return {
     inputs: [{ type: { shape: [...rows, d], dtype: storage(random, d) } }, { type: { shape: [d], dtype: "f32" } }],
-    attributes: { epsilon: random.pick([1e-6, 1e-5]) },
+    attributes: { epsilon: random.pick([1e-6, 1e-5]), dtype: storage(random, d) },
   };
 }
 

@@ -4,7 +4,7 @@ import { adoptGpu, createEngine, fetchModel, usefulFeatures } from "../../src/in
 
 it("a page hands over its device, loads the shipped model from its server, and draws", async () => {
   const adapter = (await navigator.gpu.requestAdapter())!;
-  const requiredFeatures = (usefulFeatures as readonly GPUFeatureName[]).filter((name) => adapter.features.has(name));
+  const requiredFeatures = usefulFeatures.filter((name) => adapter.features.has(name));
   const device = await adapter.requestDevice({ requiredFeatures });
   const gpu = adoptGpu(device);
   const loaded: [number, number][] = [];

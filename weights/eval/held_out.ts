@@ -2,7 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
-import { createEngine, type Engine, type NeighborPicture } from "../../src/diffusion/engine.ts";
+import { createEngine, type Engine } from "../../src/diffusion/engine.ts";
+import type { NeighborPicture } from "../../src/diffusion/neighbors.ts";
 import { requestGpu } from "../../src/gpu/gpu.ts";
 import type { Picture } from "../../src/io/picture.ts";
 import { encodePng } from "../../src/io/png.ts";
@@ -41,11 +42,10 @@ const { values } = parseArgs({
 });
 
 const dawn = await openDawn(values.adapter as AdapterChoice);
-const gpu = await requestGpu(dawn.adapter);
+const gpu = await requestGpu(dawn.requestAdapter);
 const files = await openModel(shippedModel);
 const database = await openDatabase(shippedDatabase);
 const engine = await createEngine(gpu, files);
-await files.close();
 const heldOut = [...new Set(database.entries.filter((entry) => entry.heldOut).map((entry) => entry.entity))].sort();
 const chosen = heldOut.filter((_, i) => i % 5 === 2).slice(0, scenes.length);
 

@@ -2,16 +2,15 @@
 import { ReimagenError } from "../../errors.ts";
 import { type Gpu, requestGpu } from "../../gpu/gpu.ts";
 import { type AdapterChoice, type DawnGpu, openDawn } from "../dawn.ts";
-import { openModel } from "../model.ts";
 
 // Dawn's devices do not keep their instance alive.
 const open = new Set<DawnGpu>();
 
-/** Runs `use` with a device. Throws what `use` throws, `no-adapter`, `device-lost`, and `limit` when the device runs out of memory. */
+/** Runs `use` with a device. Throws what `use` throws, `no-adapter`, and `limit` when the device runs out of memory. */
 export async function withGpu<T>(adapter: AdapterChoice, use: (gpu: Gpu, dawn: DawnGpu) => Promise<T>): Promise<T> {
   const dawn = await openDawn(adapter);
   open.add(dawn);
-  const gpu = await requestGpu(dawn.adapter);
+  const gpu = await requestGpu(dawn.requestAdapter);
   try {
     return await Promise.race([use(gpu, dawn), failureOf(gpu.device)]);
   } finally {
@@ -20,30 +19,14 @@ export async function withGpu<T>(adapter: AdapterChoice, use: (gpu: Gpu, dawn: D
   }
 }
 
-/** Runs `use` with a checkpoint folder, whose weights stay open meanwhile. Throws what `use` throws, and `checkpoint`. */
-export async function withModel<T>(
-  folder: string,
-  use: (files: Awaited<ReturnType<typeof openModel>>) => Promise<T>,
-): Promise<T> {
-  const files = await openModel(folder);
-  try {
-    return await use(files);
-  } finally {
-    await files.close();
-  }
-}
-
 /** What the adapter is called. */
 export function adapterName({ description, device, vendor, architecture }: GPUAdapterInfo): string {
   return description || device || `${vendor} ${architecture}`.trim();
 }
 
-// Rejects when the device is lost or reports an error; otherwise never settles.
+// Rejects when the device reports an error; otherwise never settles.
 function failureOf(device: GPUDevice): Promise<never> {
   return new Promise((_, reject) => {
-    device.lost.then(({ reason, message }) => {
-      if (reason !== "destroyed") reject(new ReimagenError("device-lost", `the GPU device was lost: ${message}`));
-    });
     device.addEventListener("uncapturederror", ({ error }) => {
       const exhausted = error instanceof GPUOutOfMemoryError;
       reject(

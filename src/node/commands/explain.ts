@@ -1,27 +1,30 @@
 // `reimagen explain`: every dispatch of a generation, without generating.
-import { Engine, type NeighborPicture } from "../../diffusion/engine.ts";
+import { readDefinition } from "../../diffusion/engine.ts";
+import { planOf } from "../../diffusion/request.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
 import { type Plan, persistentBytes } from "../../graph/compile.ts";
 import { explainSvg, explainTable, explain as listDispatches } from "../../graph/explain.ts";
 import { type Stage, stages } from "../../graph/graph.ts";
-import { readTokenizer } from "../../io/tokenizer.ts";
-import { type ModelConfig, readConfig } from "../../models/config.ts";
+import { loadTuning } from "../../graph/tuning.ts";
 import type { AdapterChoice } from "../dawn.ts";
-import { adapterName, withGpu, withModel } from "./device.ts";
+import { openModel } from "../model.ts";
+import { fileTuningStore } from "../tuning-store.ts";
+import { adapterName, withGpu } from "./device.ts";
 import { checkWritable, writeAll } from "./output.ts";
+import { blankRequest } from "./request.ts";
 import { jsonResult, result } from "./terminal.ts";
 
 /** What `explain` is told. */
 export interface ExplainOptions {
-  readonly prompt: string;
   /** How many neighbours. */
   readonly k: number;
   readonly settings: PartialSettings;
   readonly pictures: number;
   readonly storage: "f32" | "f16";
   readonly adapter: AdapterChoice;
-  /** Folder. */
+  /** Folders. */
   readonly model: string;
+  readonly tuning: string | undefined;
   /** One stage alone; undefined for all. */
   readonly stage: Stage | undefined;
   /** File for a drawing of the graph. */
@@ -33,7 +36,7 @@ export interface ExplainOptions {
 export async function explain(options: ExplainOptions): Promise<void> {
   const { svg, json } = options;
   if (svg) await checkWritable(svg);
-  const { plan, adapter } = await planOf(options);
+  const { plan, adapter } = await plannedOf(options);
   const shown = options.stage ? [options.stage] : stages;
   if (svg) await writeAll(new Map([[svg, explainSvg(plan, shown)]]));
   if (!json) return result(explainTable(plan, shown));
@@ -42,20 +45,16 @@ export async function explain(options: ExplainOptions): Promise<void> {
   jsonResult({ adapter, memory, dispatches: listDispatches(plan, shown), svg: svg ?? null });
 }
 
-async function planOf(options: ExplainOptions): Promise<{ plan: Plan; adapter: string }> {
-  const { prompt, k, settings, pictures, storage } = options;
-  return withModel(options.model, async (files) => {
-    const config = readConfig(`${files.name}/config.json`, files.config);
-    const tokenizer = readTokenizer(`${files.name}/tokenizer.json`, files.tokenizer);
-    return withGpu(options.adapter, async (gpu) => {
-      // A plan needs no weights.
-      const engine = new Engine(gpu, config, tokenizer, storage, new Map());
-      const neighbors = Array.from({ length: k }, () => blank(config));
-      return { plan: engine.plan({ prompt, neighbors, settings, pictures }), adapter: adapterName(gpu.info) };
-    });
+async function plannedOf(options: ExplainOptions): Promise<{ plan: Plan; adapter: string }> {
+  const { storage } = options;
+  const files = await openModel(options.model);
+  const { config, tokenizer } = readDefinition(files);
+  return withGpu(options.adapter, async (gpu) => {
+    const tuning = await loadTuning(fileTuningStore(options.tuning), gpu.info);
+    const request = blankRequest(options, config.size);
+    return {
+      plan: planOf({ config, tokenizer, storage }, request, gpu.traits, tuning),
+      adapter: adapterName(gpu.info),
+    };
   });
-}
-
-function blank({ size }: ModelConfig): NeighborPicture {
-  return { picture: { width: size, height: size, pixels: new Uint8ClampedArray(size * size * 4) }, caption: "" };
 }

@@ -1,21 +1,19 @@
 // `reimagen generate`: from a prompt to a PNG that says how it was made, and a contact sheet.
-import {
-  createEngine,
-  type Generated,
-  type GenerationRequest,
-  MAX_NEIGHBORS,
-  type NeighborPicture,
-} from "../../diffusion/engine.ts";
-import type { Generation } from "../../diffusion/generation.ts";
+import { createEngine } from "../../diffusion/engine.ts";
+import type { Generated } from "../../diffusion/generation.ts";
+import { type GenerationRequest, MAX_NEIGHBORS } from "../../diffusion/request.ts";
 import { type PartialSettings, type SamplingSettings, samplingSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
+import { loadTuning } from "../../graph/tuning.ts";
 import type { Picture } from "../../io/picture.ts";
 import { encodePng } from "../../io/png.ts";
 import { readConfig } from "../../models/config.ts";
 import { contactSheet, type Tile } from "../contact-sheet.ts";
 import type { AdapterChoice } from "../dawn.ts";
+import { openModel } from "../model.ts";
 import { packageVersion } from "../shipped.ts";
-import { adapterName, withGpu, withModel } from "./device.ts";
+import { fileTuningStore } from "../tuning-store.ts";
+import { adapterName, withGpu } from "./device.ts";
 import { checkWritable, type OutputFiles, outputFiles, writeAll } from "./output.ts";
 import { fewNeighbors, gatherNeighbors, type HandNeighbor, type NeighborFacts, type UsedNeighbor } from "./request.ts";
 import { jsonResult, note, openProgress, result, warn } from "./terminal.ts";
@@ -35,6 +33,7 @@ export interface GenerateOptions {
   /** Folders. */
   readonly model: string;
   readonly database: string;
+  readonly tuning: string | undefined;
   readonly output: string | undefined;
   readonly sheet: boolean;
   readonly json: boolean;
@@ -88,44 +87,44 @@ function check({ prompt, byHand, k, pictures, settings }: GenerateOptions): Samp
 }
 
 async function draw(options: GenerateOptions, settings: SamplingSettings, signal: AbortSignal): Promise<Drawn> {
-  return withModel(options.model, async (files) => {
-    const { size } = readConfig(`${files.name}/config.json`, files.config);
-    const neighbors = await gatherNeighbors(options, size);
-    return withGpu(options.adapter, async (gpu) => {
-      const adapter = adapterName(gpu.info);
-      announce(options.prompt, neighbors, settings, adapter);
-      if (gpu.traits.software) note("  This adapter computes on the CPU, so it takes a while; a GPU takes seconds.");
-      const start = performance.now();
-      const progress = await openProgress();
-      try {
-        const engine = await createEngine(gpu, files, {
-          storage: options.storage,
-          signal,
-          onProgress: (done, total) => progress.show("loading weights", done, total),
-        });
-        const estimates: Estimate[] = [];
-        const request: GenerationRequest = {
-          prompt: options.prompt,
-          neighbors: neighbors.map(({ picture, caption }): NeighborPicture => ({ picture, caption })),
-          settings,
-          pictures: options.pictures,
-        };
-        const generated = await engine.generate(request, {
-          signal,
-          onCompile: (done, total) => progress.show("compiling", done, total),
-          onStep: async (done, total, generation) => {
-            progress.show("drawing", done, total);
-            if (options.sheet && isShown(done, total))
-              estimates.push({ step: done, pictures: await estimatesOf(generation, size) });
-          },
-        });
-        const seconds = (performance.now() - start) / 1000;
-        const warnings = [...tooFew(options, neighbors), ...generated.warnings];
-        return { generated, neighbors, estimates, model: files.name, adapter, seconds, warnings };
-      } finally {
-        progress.stop();
-      }
-    });
+  const files = await openModel(options.model);
+  const { size } = readConfig(`${files.name}/config.json`, files.config);
+  const neighbors = await gatherNeighbors(options, size);
+  return withGpu(options.adapter, async (gpu) => {
+    const adapter = adapterName(gpu.info);
+    announce(options.prompt, neighbors, settings, adapter);
+    if (gpu.traits.software) note("  This adapter computes on the CPU, so it takes a while; a GPU takes seconds.");
+    const start = performance.now();
+    const progress = await openProgress();
+    try {
+      const engine = await createEngine(gpu, files, {
+        storage: options.storage,
+        tuning: await loadTuning(fileTuningStore(options.tuning), gpu.info),
+        signal,
+        onProgress: (done, total) => progress.show("loading weights", done, total),
+      });
+      const estimates: Estimate[] = [];
+      const request: GenerationRequest = {
+        prompt: options.prompt,
+        neighbors: neighbors.map(({ picture, caption }) => ({ picture, caption })),
+        settings,
+        pictures: options.pictures,
+      };
+      const generated = await engine.generate(request, {
+        signal,
+        onCompile: (done, total) => progress.show("compiling", done, total),
+        onStep: async (done, total, generation) => {
+          progress.show("drawing", done, total);
+          if (options.sheet && isShown(done, total))
+            estimates.push({ step: done, pictures: await generation.read("estimate") });
+        },
+      });
+      const seconds = (performance.now() - start) / 1000;
+      const warnings = [...tooFew(options, neighbors), ...generated.warnings];
+      return { generated, neighbors, estimates, model: files.name, adapter, seconds, warnings };
+    } finally {
+      progress.stop();
+    }
   });
 }
 
@@ -138,16 +137,6 @@ function tooFew({ k, byHand }: GenerateOptions, neighbors: readonly UsedNeighbor
 function isShown(step: number, steps: number): boolean {
   const shown = Math.min(steps, shownEstimates);
   return Math.floor((step * shown) / steps) > Math.floor(((step - 1) * shown) / steps);
-}
-
-async function estimatesOf(generation: Generation, size: number): Promise<Picture[]> {
-  const pixels = await generation.read("estimate");
-  const bytes = size * size * 4;
-  return Array.from({ length: pixels.length / bytes }, (_, i) => ({
-    width: size,
-    height: size,
-    pixels: pixels.slice(i * bytes, (i + 1) * bytes),
-  }));
 }
 
 function announce(

@@ -27,6 +27,16 @@ export interface SamplingFlags {
   storage: "f32" | "f16";
 }
 
+/** Values of `pipelineOptions`, as commander names them. */
+export interface PipelineFlags {
+  negative?: string;
+  size?: { width: number; height: number };
+  upscale: string[];
+  picture?: string;
+  noiseLevel?: number;
+  weights?: "f32" | "f16" | "q8";
+}
+
 const { guidance, steps, sampler, seed } = defaultSettings;
 
 /** Options that `generate` and `explain` share. */
@@ -52,6 +62,21 @@ export const samplingOptions = (): Option[] => [
   choice("--storage <type>", "element type of weights and activations", ["f32", "f16"]).default("f32"),
 ];
 
+/** Options of `generate` for pipelines of public models. */
+export const pipelineOptions = (): Option[] => [
+  new Option("--negative <text>", "what the picture is to keep away from"),
+  new Option("--size <width>x<height>", "pixels (default: as the model was trained)").argParser(size),
+  new Option("--upscale <folder>", "an upscaler's pipeline, to run on the result; repeatable")
+    .argParser((folder: string, all: string[]) => [...all, folder])
+    .default([], "none"),
+  new Option("--picture <file>", "the smaller picture, where --model is an upscaler"),
+  number("--noise-level <n>", "upscalers: how noisy the smaller picture is made", whole(0)),
+  weightsOption(),
+];
+
+export const weightsOption = (): Option =>
+  choice("--weights <type>", "element type of matrices and kernels (default: as --storage)", ["f32", "f16", "q8"]);
+
 /** How many neighbours to retrieve. */
 export const retrieveOption = (description: string): Option => number("-k, --retrieve <n>", description, whole(0));
 
@@ -76,6 +101,9 @@ export const adapterOption = (): Option =>
 
 export const modelOption = (): Option =>
   new Option("--model <folder>", "checkpoint folder").default(shippedModel, "the shipped emoji-64");
+
+export const tuningOption = (): Option =>
+  new Option("--tuning <folder>", "measurements of kernels, which `tune` takes (default: in the user's cache)");
 
 export const databaseOption = (): Option =>
   new Option("--database <folder>", "neighbour database").default(shippedDatabase, "the shipped emoji-db");
@@ -106,6 +134,13 @@ function handNeighbor(text: string): HandNeighbor {
   const [file, caption] = [text.slice(0, at), text.slice(at + 1).trim()];
   if (at < 1 || !caption) throw new InvalidArgumentError('It must be picture=caption, such as moose.png="a moose".');
   return { file, caption };
+}
+
+function size(text: string): { width: number; height: number } {
+  const [, width, height] = /^(\d+)x(\d+)$/.exec(text) ?? [];
+  if (!Number(width) || !Number(height))
+    throw new InvalidArgumentError("It must be <width>x<height>, such as 768x512.");
+  return { width: Number(width), height: Number(height) };
 }
 
 function choice(flags: string, description: string, choices: readonly string[]): Option {

@@ -1,5 +1,6 @@
 // The neighbours that a command line asks for: pictures by hand, and pictures that the prompt finds in a database.
-import type { NeighborPicture } from "../../diffusion/engine.ts";
+import type { GenerationRequest } from "../../diffusion/request.ts";
+import type { PartialSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
 import type { Picture } from "../../io/picture.ts";
 import type { Neighbor, NeighborDatabase } from "../../retrieval/database.ts";
@@ -30,7 +31,9 @@ export type NeighborFacts =
   | { caption: string; id: number; entity: string; style: string; score: number; heldOut: boolean };
 
 /** A neighbour as the engine takes it, and where it came from. */
-export interface UsedNeighbor extends NeighborPicture {
+export interface UsedNeighbor {
+  readonly picture: Picture;
+  readonly caption: string;
   readonly facts: NeighborFacts;
 }
 
@@ -48,6 +51,16 @@ export async function gatherNeighbors(request: NeighborRequest, size: number): P
     neighbors.push({ picture, caption, facts: factsOf(found) });
   }
   return neighbors;
+}
+
+/** A request of a kind, with nothing in it: enough for a plan, or to measure kernels. */
+export function blankRequest(
+  { k, settings, pictures }: { readonly k: number; readonly settings: PartialSettings; readonly pictures: number },
+  size: number,
+): GenerationRequest {
+  const picture = { width: size, height: size, pixels: new Uint8Array(size * size * 4) };
+  const neighbors = Array.from({ length: k }, () => ({ picture, caption: "" }));
+  return { prompt: "a picture", neighbors, settings, pictures };
 }
 
 /** The k best neighbours that are not excluded. Errors: argument. */

@@ -1,0 +1,155 @@
+// A denoising loop with random weights, ready to run: what a model of any size costs does not depend on what it has learned.
+import type { GenerationInputs } from "../../src/diffusion/inputs.ts";
+import { stepRow, writeRequest } from "../../src/diffusion/inputs.ts";
+import { denoisingLoop } from "../../src/diffusion/loop.ts";
+import { type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "../../src/diffusion/reimagen.ts";
+import { stepCoefficients } from "../../src/diffusion/samplers.ts";
+import { cosineSchedule } from "../../src/diffusion/schedule.ts";
+import { samplingSettings } from "../../src/diffusion/settings.ts";
+import { ReimagenError } from "../../src/errors.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
+import { compileGraph, type Plan } from "../../src/graph/compile.ts";
+import { costOf } from "../../src/graph/cost.ts";
+import { createExecutor, type Executor, weightKey } from "../../src/graph/executor.ts";
+import { type Graph, weightsOf } from "../../src/graph/graph.ts";
+import { bytesOfType } from "../../src/graph/plan.ts";
+import { type ProfiledDispatch, profileStage } from "../../src/graph/profile.ts";
+import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import { storedNormals } from "./dispatch.ts";
+
+/** What of a loop can be chosen. */
+export interface LoopSizes {
+  /** Pictures at once; each is evaluated twice a step. Default 1. */
+  readonly pictures?: number;
+  /** Neighbours of the request. Default 2. */
+  readonly neighbors?: number;
+  readonly storage?: "f32" | "f16";
+}
+
+/** A loop on a device. */
+export interface Loop {
+  readonly plan: Plan;
+  /** Of the step: operations of its dispatches. */
+  readonly flops: number;
+  /** Numbers in the weights. */
+  readonly parameters: number;
+  /** Encodes a step as the engine does: inputs from the CPU's rows, dispatches, states. */
+  encode(encoder: GPUCommandEncoder): void;
+  /** Runs texts, neighbours and the first noise. */
+  request(): void;
+  /** Times the step dispatch by dispatch. */
+  profile(): Promise<ProfiledDispatch[]>;
+  /** Throws where x is not finite: a time for such arithmetic would mean nothing. */
+  check(): Promise<void>;
+  dispose(): void;
+}
+
+/** Compiles a loop of the default recipe for a model and gives it random weights. Throws what `createExecutor` throws. */
+export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes = {}): Promise<Loop> {
+  const { pictures = 1, neighbors = 2, storage = "f32" } = sizes;
+  const shape: ReimagenShape = {
+    storage,
+    pictures,
+    evaluations: 2,
+    texts: textRows,
+    neighbors,
+    thresholding: { kind: "static", range: 1 },
+    stochastic: false,
+    multistep: true,
+  };
+  const graph = denoisingLoop(reimagenModel(config, shape), shape);
+  const plan = compileGraph(graph, gpu.traits);
+  const weights = randomWeights(gpu, graph);
+  const executor = await createExecutor(gpu, plan, weights);
+  const inputs = inputsOf(config, pictures, neighbors);
+  const images = neighbors * config.size ** 2 * 3;
+  writeRequest(executor, inputs);
+  if (neighbors)
+    executor.write(
+      "neighbor.images",
+      Float32Array.from({ length: images }, (_, i) => Math.sin(i)),
+    );
+  const rows = stepRow(executor, inputs, 0) as Uint8Array<ArrayBuffer>;
+  const buffer = gpu.allocate("step row", rows.byteLength, GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
+  gpu.device.queue.writeBuffer(buffer, 0, rows);
+  return {
+    plan,
+    flops: plan.schedule.step.reduce((sum, planned) => sum + costOf(planned).flops, 0),
+    parameters: weightsOf(graph).reduce((sum, { type }) => sum + type.shape.reduce((product, n) => product * n, 1), 0),
+    encode(encoder) {
+      executor.takeStepRow(encoder, buffer, 0);
+      executor.encode("step", encoder);
+    },
+    request: () => begin(gpu, executor),
+    profile: () => profileStage(gpu, executor, "step"),
+    async check() {
+      const x = await executor.read("x.next");
+      const at = x.findIndex((value) => !Number.isFinite(value));
+      if (at >= 0) throw new ReimagenError("not-finite", `the loop with random weights made ${x[at]} at value ${at}`);
+    },
+    dispose() {
+      executor.dispose();
+      gpu.release(buffer);
+      for (const weight of weights.values()) gpu.release(weight);
+    },
+  };
+}
+
+/** Encodes texts and neighbours, and lets x be noise. */
+function begin(gpu: Gpu, executor: Executor): void {
+  const encoder = gpu.device.createCommandEncoder();
+  executor.encode("request", encoder);
+  const [from, to] = [executor.range("noise"), executor.range("x")];
+  encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
+  gpu.device.queue.submit([encoder.finish()]);
+}
+
+function inputsOf(config: ModelConfig, pictures: number, neighbors: number): GenerationInputs {
+  const length = Math.min(8, config.text_len);
+  const text = (seed: number) => ({
+    ids: Int32Array.from({ length: config.text_len }, (_, i) =>
+      i < length ? 1 + ((seed * 31 + i * 17) % (config.vocab - 1)) : 0,
+    ),
+    length,
+  });
+  const settings = samplingSettings({ steps: 2, sampler: "dpm-solver++" });
+  const coefficients = stepCoefficients(cosineSchedule, "v", settings);
+  // The most that neighbours can cost: both evaluations see them.
+  const both = { conditional: { text: true, neighbors: true }, base: { text: false, neighbors: true }, weight: 3 };
+  const captions = Array.from({ length: neighbors }, (_, i) => text(3 + i));
+  return {
+    conditions: reimagenConditions(config, { prompt: text(1), empty: text(2), captions }, 1),
+    seeds: Array.from({ length: pictures }, (_, i) => i),
+    coefficients,
+    guidance: Array.from({ length: pictures }, () => coefficients.map(() => both)),
+  };
+}
+
+/** Normal weights of a variance that keeps activations near 1, uploaded in pieces. */
+function randomWeights(gpu: Gpu, graph: Graph): Map<string, GPUBuffer> {
+  const buffers = new Map<string, GPUBuffer>();
+  for (const value of weightsOf(graph)) {
+    const { shape, dtype } = value.type;
+    const bytes = bytesOfType(value.type);
+    const buffer = gpu.allocate(weightKey(value), bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST);
+    buffers.set(weightKey(value), buffer);
+    const piece = scaledNormals(
+      dtype === "f16" ? "f16" : "f32",
+      1 / Math.sqrt(shape.slice(0, -1).reduce((n, k) => n * k, 1)),
+    );
+    for (let at = 0; at < bytes; at += piece.byteLength)
+      gpu.device.queue.writeBuffer(buffer, at, piece, 0, Math.min(piece.byteLength, Math.ceil(bytes / 4) * 4 - at));
+  }
+  return buffers;
+}
+
+/** A mebibyte of normals. */
+function scaledNormals(dtype: "f32" | "f16", scale: number): Uint8Array<ArrayBuffer> {
+  const { bytes, type } = storedNormals({ shape: [2 ** (dtype === "f16" ? 19 : 18)], dtype }, 1);
+  const values =
+    type.dtype === "f16" ? float16ToFloat32(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
+  const scaled = values.map((value) => value * scale);
+  const stored = dtype === "f16" ? float32ToFloat16(scaled) : scaled;
+  return new Uint8Array(stored.buffer as ArrayBuffer, stored.byteOffset, stored.byteLength);
+}

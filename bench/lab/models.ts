@@ -1,0 +1,57 @@
+// Models that families run with random weights: the shipped architecture widened, narrowed or enlarged, and one of full size.
+import type { ModelConfig } from "../../src/models/config.ts";
+
+/** A base stage of Imagen's size: 704 to 2816 channels at 64 to 8 pixels, some two thousand million parameters. */
+export const imagenSize: ModelConfig = {
+  architecture: "reimagen",
+  prediction: "v",
+  schedule: "cosine",
+  size: 64,
+  patch: 1,
+  channels: [704, 1408, 2112, 2816],
+  blocks: [3, 3, 3, 3],
+  down_attention: [false, true, true, true],
+  up_attention: [false, true, true, true],
+  self_attention: [false, true, true, true],
+  head_dim: 64,
+  norm_groups: 32,
+  text_dim: 1024,
+  text_layers: 2,
+  text_heads: 16,
+  text_ff: 2816,
+  text_len: 77,
+  vocab: 32128,
+  time_dim: 2816,
+  cond_channels: 0,
+};
+
+/** The same architecture drawing pictures of another side, a multiple of the model's unit. */
+export function withSide(config: ModelConfig, size: number): ModelConfig {
+  return { ...config, size };
+}
+
+/** The same architecture with `factor` times the channels; widths stay multiples of heads and groups. */
+export function withWidth(config: ModelConfig, factor: number): ModelConfig {
+  return { ...config, channels: config.channels.map((width) => width * factor) };
+}
+
+/**
+ * As many dispatches as the model has, over next to nothing: a device is done with each step sooner than the caller with the next, so
+ * that what the caller does can be measured.
+ */
+export function thin(config: ModelConfig): ModelConfig {
+  const unit = config.patch * 2 ** (config.channels.length - 1);
+  return {
+    ...config,
+    size: unit * 2,
+    channels: config.channels.map(() => 16),
+    head_dim: 16,
+    norm_groups: 4,
+    text_dim: 16,
+    text_heads: 1,
+    text_ff: 16,
+    text_len: 8,
+    vocab: 64,
+    time_dim: 16,
+  };
+}

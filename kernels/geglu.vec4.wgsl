@@ -1,0 +1,13 @@
+// The gate of a diffusion transformer's feed-forward layer, y = value gelu(gate), four channels a thread. For any adapter.
+// x [rows, 2 F], values before gates, y [rows, F]. Prelude: ACTIVATION (gelu). Uniform: F (in vec4).
+
+@group(0) @binding(0) var<storage, read> x: array<x4>;
+@group(0) @binding(1) var<storage, read_write> y: array<y4>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let index = id.x + id.y * groups.x * 64u;
+  if (index >= arrayLength(&y)) { return; }
+  let value = index + index / u.F * u.F;
+  y[index] = store_y4(load_x4(x[value]) * activate(load_x4(x[value + u.F]), ACTIVATION));
+}

@@ -1,0 +1,138 @@
+// The U-Nets of public pipelines as the denoising loop takes them, and what a request writes into their inputs.
+import type { TensorData } from "../../graph/executor.ts";
+import type { GraphBuilder, Value } from "../../graph/graph.ts";
+import { concat, embedding, linear } from "../../graph/layers.ts";
+import { unet, unetTables } from "../../models/diffusers/unet.ts";
+import type { UnetConfig } from "../../models/diffusers/unet_config.ts";
+import { randomNormal } from "../../ops/random_normal.ts";
+import { resize } from "../../ops/resize.ts";
+import { samplerStep } from "../../ops/sampler_step.ts";
+import type { Conditions } from "../inputs.ts";
+import type { DenoisingModel, LoopShape } from "../loop.ts";
+import { keyOf } from "../philox.ts";
+import { alphaSigma, type DiscreteSchedule } from "../schedule.ts";
+
+/** What distinguishes the loop of one request from another's. */
+export interface UnetShape extends LoopShape {
+  /** Of what is denoised. */
+  readonly height: number;
+  readonly width: number;
+  /** Tokens of a text, padding included. */
+  readonly tokens: number;
+  /** Of the smaller picture. */
+  readonly low?: { readonly height: number; readonly width: number };
+}
+
+/** Texts that a request encodes: the prompt, and what stands in its place where the text is left out. */
+export const textRows = 2;
+
+/** Keys the noise of the smaller picture apart from that of any step. */
+const lowNoise = 2 ** 32 - 1;
+
+/**
+ * The model for requests of a shape. Inputs beyond the loop's and `unetTables`', per request: `text` [2, T, D] (prompt, other); where there is a smaller
+ * picture `low` [N, h, w, 3] in [-1, 1], `low.key` u32 [N, 4] and `low.coefficients` [8]; `classes` [B]. Per step: `time` [1].
+ */
+export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel {
+  const { height, width } = shape;
+  const channels = config.inputs - (shape.low ? 3 : 0);
+  return {
+    extent: [height, width, channels],
+    visible: channels === 3,
+    build(g, x) {
+      const output = unet(g, config, {
+        sample: repeated(g, shape.low ? concat(g, x, noisedLow(g, shape, shape.low)) : x, shape),
+        time: g.input("time", [1], "step"),
+        text: g.input("text", [textRows, shape.tokens, config.text.inputs], "request"),
+        ...(config.classes.kind !== "none" && {
+          classes: g.input(
+            "classes",
+            [shape.pictures * shape.evaluations],
+            "request",
+            config.classes.kind === "table" ? "u32" : "f32",
+          ),
+        }),
+      });
+      if (config.outputs === channels) return { prediction: output };
+      // What the evaluation without text says of the variance counts for nothing.
+      const conditional = shape.evaluations > 1 ? rowsOf(g, output, shape.pictures, shape.pictures) : output;
+      return {
+        prediction: channelsOf(g, output, 0, channels),
+        variance: channelsOf(g, conditional, channels, channels),
+      };
+    },
+  };
+}
+
+/** What a request tells the model beside the noise. */
+export interface UnetRequest {
+  /** [2, T, D] */
+  readonly text: Float32Array<ArrayBuffer>;
+  readonly seeds: readonly number[];
+  /** [N, h, w, 3] in [-1, 1], to be noised to the schedule's time `level`, of which the model is told. */
+  readonly low?: {
+    readonly values: Float32Array<ArrayBuffer>;
+    readonly schedule: DiscreteSchedule;
+    readonly level: number;
+  };
+}
+
+/** What is written into its inputs. */
+export function unetConditions(config: UnetConfig, shape: UnetShape, { text, seeds, low }: UnetRequest): Conditions {
+  const request = new Map<string, TensorData>([["text", text]]);
+  if (low) {
+    const { alpha, sigma } = alphaSigma(low.schedule, low.level);
+    request.set("low", low.values);
+    request.set("low.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), lowNoise, 0])));
+    request.set("low.coefficients", Float32Array.of(0, 0, alpha, 0, 0, 0, sigma, 0));
+    const levels = new Array<number>(seeds.length * shape.evaluations).fill(low.level);
+    request.set("classes", config.classes.kind === "table" ? Uint32Array.from(levels) : Float32Array.from(levels));
+  }
+  return {
+    request,
+    step(timestep, shown) {
+      const rows = shown.map(({ text }) => ({ row: text ? 0 : 1, length: shape.tokens }));
+      return new Map<string, TensorData>([
+        ["time", Float32Array.of(timestep)],
+        ...unetTables(config, [shape.height, shape.width], rows),
+      ]);
+    },
+  };
+}
+
+/** The smaller picture at the U-Net's size, noised as diffusion does: alpha low + sigma noise. */
+function noisedLow(g: GraphBuilder, { pictures, height, width }: UnetShape, low: { height: number; width: number }) {
+  return g.scope("low", () => {
+    const given = g.input("low", [pictures, low.height, low.width, 3], "request");
+    const fits = low.height === height && low.width === width;
+    const enlarged = fits ? given : g.apply(resize, [given], { height, width, mode: "bilinear-corners" });
+    const key = g.input("low.key", [pictures, 4], "request", "u32");
+    const noise = g.apply(randomNormal, [key], { shape: [height, width, 3] });
+    const coefficients = g.input("low.coefficients", [8], "request");
+    return g.apply(samplerStep, [enlarged, enlarged, enlarged, null, noise, coefficients, null], {});
+  });
+}
+
+/** Both evaluations of a picture see the same. */
+function repeated(g: GraphBuilder, x: Value, { pictures, evaluations }: UnetShape): Value {
+  return evaluations > 1 ? rowsOf(g, x, pictures * evaluations, pictures) : x;
+}
+
+function rowsOf(g: GraphBuilder, x: Value, count: number, period: number): Value {
+  return embedding(
+    g,
+    x,
+    g.constant(
+      Uint32Array.from({ length: count }, (_, i) => i % period),
+      [count],
+    ),
+  );
+}
+
+/** Channels from `first` on, by a matrix of ones and zeros. */
+function channelsOf(g: GraphBuilder, x: Value, first: number, count: number): Value {
+  const all = x.type.shape.at(-1)!;
+  const matrix = new Float32Array(all * count);
+  for (let i = 0; i < count; i++) matrix[(first + i) * count + i] = 1;
+  return linear(g, x, { weight: g.constant(matrix, [all, count]) }, { dtype: "f32" });
+}

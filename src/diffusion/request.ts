@@ -1,0 +1,134 @@
+// What to draw, and everything about it that can be decided without the device.
+import { ReimagenError } from "../errors.ts";
+import type { DeviceTraits } from "../gpu/gpu.ts";
+import { compileGraph, type Plan } from "../graph/compile.ts";
+import type { Tuning } from "../graph/tuning.ts";
+import type { Tokenizer } from "../io/tokens.ts";
+import type { ModelConfig } from "../models/config.ts";
+import { type GuidanceMode, guidanceSteps } from "./guidance.ts";
+import type { GenerationInputs } from "./inputs.ts";
+import { denoisingLoop, type LoopShape } from "./loop.ts";
+import type { NeighborPicture } from "./neighbors.ts";
+import { type EncodedText, type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "./reimagen.ts";
+import { stepCoefficients } from "./samplers.ts";
+import { cosineSchedule, discreteSchedule, type NoiseSchedule } from "./schedule.ts";
+import { type PartialSettings, type SamplingSettings, samplingSettings } from "./settings.ts";
+
+/** What to draw. */
+export interface GenerationRequest {
+  readonly prompt: string;
+  /** Up to 8. */
+  readonly neighbors?: readonly NeighborPicture[];
+  readonly settings?: PartialSettings;
+  /** How many pictures at once, with seeds from `settings.seed` on. Default 1. */
+  readonly pictures?: number;
+}
+
+/** Most neighbours of one request (Chen et al. 2022 use up to 3). */
+export const MAX_NEIGHBORS = 8;
+
+/** A model's definition: all but its weights. */
+export interface ModelDefinition {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /** Storage of activations and weights. */
+  readonly storage: "f32" | "f16";
+}
+
+/** A request, decided. */
+export interface Decision<Shape extends LoopShape = LoopShape> {
+  readonly shape: Shape;
+  readonly inputs: GenerationInputs;
+  readonly settings: SamplingSettings;
+  /** What the user should know: text that was cut, words that the model does not know. */
+  readonly warnings: readonly string[];
+}
+
+/** Throws `prompt`, `argument` or `config`. */
+export function decide(model: ModelDefinition, request: GenerationRequest): Decision<ReimagenShape> {
+  const { config, tokenizer, storage } = model;
+  const { neighbors = [], pictures = 1, prompt } = request;
+  if (config.cond_channels)
+    throw new ReimagenError(
+      "config",
+      "this model is a super-resolution stage: it needs a smaller picture to start from, and the engine draws base stages only",
+    );
+  if (neighbors.length > MAX_NEIGHBORS)
+    throw new ReimagenError("argument", `at most ${MAX_NEIGHBORS} neighbours are possible, got ${neighbors.length}`);
+  if (!Number.isInteger(pictures) || pictures < 1)
+    throw new ReimagenError("argument", `pictures must be a positive integer, got ${pictures}`);
+  if (prompt.trim() === "" && neighbors.length === 0)
+    throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty and there are no neighbours");
+  const settings = samplingSettings(request.settings ?? {});
+  if (settings.variance === "learned_range")
+    throw new ReimagenError(
+      "argument",
+      "learned_range needs a model that predicts the variance too, and this one does not",
+    );
+  const mode = modeFor(settings.guidance.mode, neighbors.length);
+  const schedule = scheduleOf(config);
+  const coefficients = stepCoefficients(schedule, config.prediction, settings);
+  const seeds = Array.from({ length: pictures }, (_, i) => settings.seed + i);
+  // A picture of a batch is the picture that its seed draws alone, also where the seed chooses the branch.
+  const guidance = seeds.map((seed) => guidanceSteps({ ...settings.guidance, mode }, coefficients.length, seed));
+  const warnings: string[] = [];
+  const encode = (what: string, text: string) => encodeText(model, what, text, warnings);
+  const texts = {
+    prompt: encode("prompt", prompt),
+    empty: tokenizer.tokenize("", config.text_len),
+    captions: neighbors.map(({ caption }, i) => encode(`caption of neighbour ${i + 1}`, caption)),
+  };
+  const timestepUnit = schedule.kind === "cosine" ? 1 : 1 / 1000;
+  const inputs: GenerationInputs = {
+    conditions: reimagenConditions(config, texts, timestepUnit),
+    seeds,
+    coefficients,
+    guidance,
+  };
+  const shape: ReimagenShape = {
+    storage,
+    pictures,
+    evaluations: guidance.flat().some(({ base }) => base) ? 2 : 1,
+    texts: textRows,
+    neighbors: neighbors.length,
+    thresholding: settings.thresholding,
+    stochastic: coefficients.some(({ cn }) => cn !== 0),
+    multistep: coefficients.some(({ c1 }) => c1 !== 0),
+  };
+  return { shape, inputs, settings, warnings };
+}
+
+/** The plan of a request's kind on a device, as `explain` prints it. Throws what `decide` throws, and `kernel`. */
+export function planOf(
+  model: ModelDefinition,
+  request: GenerationRequest,
+  traits: DeviceTraits,
+  tuning?: Tuning,
+): Plan {
+  const { shape } = decide(model, request);
+  return compileGraph(denoisingLoop(reimagenModel(model.config, shape), shape), traits, tuning);
+}
+
+function encodeText(
+  { tokenizer, config }: ModelDefinition,
+  what: string,
+  text: string,
+  warnings: string[],
+): EncodedText {
+  const { ids, length, cut, unknown } = tokenizer.tokenize(text, config.text_len);
+  if (cut) warnings.push(`the ${what} is longer than the model's ${config.text_len - 1} tokens; left out: "${cut}"`);
+  if (unknown.length) warnings.push(`the ${what} has words that the model does not know: ${unknown.join(", ")}`);
+  return { ids, length };
+}
+
+// Without neighbours a neighbour-enhanced step would weigh two equal evaluations.
+function modeFor(mode: GuidanceMode, neighbors: number): GuidanceMode {
+  if (neighbors > 0) return mode;
+  if (mode === "neighbor-only")
+    throw new ReimagenError("argument", "neighbor-only guidance needs at least one neighbour, got none");
+  return mode === "interleaved" ? "text-only" : mode;
+}
+
+function scheduleOf({ schedule }: ModelConfig): NoiseSchedule {
+  return schedule === "cosine" ? cosineSchedule : discreteSchedule({ betaSchedule: schedule });
+}

@@ -1,0 +1,135 @@
+// `reimagen generate --model DIR` for a folder as diffusers saves it: a pipeline of public models, and upscalers behind it.
+import { stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import {
+  generateCascade,
+  openPipeline,
+  type Pipeline,
+  type PipelineResult,
+} from "../../diffusion/pipeline/pipeline.ts";
+import { lowPictures, type PipelineRequest } from "../../diffusion/pipeline/request.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
+import { encodePng } from "../../io/png.ts";
+import type { AdapterChoice } from "../dawn.ts";
+import { type DiskFolder, openFolder } from "../folder.ts";
+import { readPicture } from "../pictures.ts";
+import { packageVersion } from "../shipped.ts";
+import { adapterName, withGpu } from "./device.ts";
+import { checkWritable, outputFiles, writeAll } from "./output.ts";
+import { jsonResult, note, openProgress, type Progress, result, warn } from "./terminal.ts";
+
+/** What a drawing with a pipeline is told; what is undefined is left to the pipeline's own defaults. */
+export interface PipelineCommand {
+  readonly request: PipelineRequest;
+  /** Folder of the first stage. */
+  readonly model: string;
+  /** Folders of upscalers, in order. */
+  readonly upscale: readonly string[];
+  /** A picture to start from, where the first stage is an upscaler. */
+  readonly picture: string | undefined;
+  readonly storage: "f32" | "f16";
+  readonly weights: "f32" | "f16" | "q8";
+  readonly adapter: AdapterChoice;
+  readonly output: string | undefined;
+  readonly json: boolean;
+}
+
+/** Whether a folder is a pipeline as diffusers saves it. */
+export async function isPipeline(folder: string): Promise<boolean> {
+  return Boolean(await stat(join(folder, "model_index.json")).catch(() => undefined));
+}
+
+/** Draws and writes; the result is the files' names, or JSON. Throws ReimagenError, and leaves no file behind then. */
+export async function drawPipeline(command: PipelineCommand, signal: AbortSignal): Promise<void> {
+  const { request, model, upscale } = command;
+  const seed = request.seed ?? 0;
+  const seeds = Array.from({ length: request.pictures ?? 1 }, (_, i) => seed + i);
+  const { pictures: files } = outputFiles({ output: command.output, prompt: request.prompt, seeds, sheet: false });
+  for (const file of files) await checkWritable(file);
+  const start = performance.now();
+  const { drawn, adapter } = await draw(command, signal);
+  const seconds = (performance.now() - start) / 1000;
+  const models = [model, ...upscale].map((folder) => basename(folder));
+  const { seed: _, ...settings } = drawn.settings;
+  const text = {
+    Software: `reimagen ${await packageVersion()}`,
+    model: models.join(" + "),
+    prompt: request.prompt,
+    ...(request.negative && { negative: request.negative }),
+    settings: JSON.stringify(settings),
+  };
+  const encoded = drawn.pictures.map(
+    (picture, i) => [files[i]!, encodePng(picture, { ...text, seed: String(seeds[i]) })] as const,
+  );
+  await writeAll(new Map(encoded));
+  for (const warning of drawn.warnings) warn(warning);
+  note(`Done in ${seconds.toFixed(1)} s:`);
+  if (!command.json) for (const file of files) result(file);
+  else
+    jsonResult({
+      prompt: request.prompt,
+      pictures: files.map((file, i) => ({ file, seed: seeds[i] })),
+      settings: drawn.settings,
+      models,
+      adapter,
+      seconds: Number(seconds.toFixed(3)),
+      warnings: drawn.warnings,
+    });
+}
+
+async function draw(
+  command: PipelineCommand,
+  signal: AbortSignal,
+): Promise<{ drawn: PipelineResult; adapter: string }> {
+  const folders: DiskFolder[] = [];
+  try {
+    for (const path of [command.model, ...command.upscale]) folders.push(await openFolder(path));
+    return await withGpu(command.adapter, async (gpu) => {
+      const adapter = adapterName(gpu.info);
+      note(`Drawing "${command.request.prompt}" on ${adapter}.`);
+      const progress = await openProgress();
+      try {
+        const pipelines = await open(gpu, folders, command, signal);
+        return { drawn: await run(pipelines, command, signal, progress), adapter };
+      } finally {
+        progress.stop();
+      }
+    });
+  } finally {
+    for (const folder of folders) await folder.close();
+  }
+}
+
+async function open(
+  gpu: Gpu,
+  folders: readonly DiskFolder[],
+  { storage, weights }: PipelineCommand,
+  signal: AbortSignal,
+): Promise<[Pipeline, ...Pipeline[]]> {
+  const pipelines: Pipeline[] = [];
+  for (const folder of folders) {
+    const after = pipelines.at(0);
+    pipelines.push(await openPipeline(gpu, folder, { storage, weights, signal, ...(after && { after }) }));
+  }
+  return pipelines as [Pipeline, ...Pipeline[]];
+}
+
+async function run(
+  pipelines: [Pipeline, ...Pipeline[]],
+  { request, picture }: PipelineCommand,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<PipelineResult> {
+  const start = picture !== undefined && (await readPicture(picture));
+  const low = start && lowPictures(new Array<typeof start>(request.pictures ?? 1).fill(start));
+  return generateCascade(
+    pipelines,
+    { ...request, ...(low && { low }) },
+    {
+      signal,
+      onLoad: (part, done, total) => progress.show(`loading ${part}`, done, total),
+      onCompile: (_, done, total) => progress.show("compiling", done, total),
+      onStep: (done, total) => progress.show("drawing", done, total),
+    },
+  );
+}
