@@ -10,7 +10,8 @@ import { relativeError } from "../ops/harness.ts";
 import { tinyModel } from "../tiny-model.ts";
 import { channelsLast, runModel } from "./run_model.ts";
 
-const names = ["three_levels", "one_level", "super_resolution", "odd_channels"] as const;
+const superResolution = ["super_resolution", "super_resolution_alone"] as const;
+const names = ["three_levels", "one_level", "odd_channels", ...superResolution] as const;
 
 /** The fixture's config, its weights as a checkpoint of their own, and the recording beside them. */
 async function open(name: string): Promise<{ config: ModelConfig; checkpoint: Safetensors; recorded: Safetensors }> {
@@ -40,6 +41,16 @@ describe.each([
     const executor = await runModel({ ...model, storage, neighbors: 0, shown: [0] });
     const error = relativeError(await executor.read("v"), await channelsLast(model.recorded, "v.text_alone"));
     executor.dispose();
+    expect(error).toBeLessThan(most);
+  });
+
+  it.each(superResolution)("%s agrees with PyTorch on a picture of another size than its own", async (name) => {
+    const model = await open(name);
+    const count = model.recorded.tensors.get("in.neighbors")!.shape[1]!;
+    const executor = await runModel({ ...model, storage, neighbors: count, shown: [count], picture: "wide" });
+    const error = relativeError(await executor.read("v"), await channelsLast(model.recorded, "v.wide"));
+    executor.dispose();
+    console.info(`${name}, ${storage}, another size: relative L2 error ${error.toExponential(1)}`);
     expect(error).toBeLessThan(most);
   });
 });
