@@ -1,4 +1,5 @@
 // `reimagen/diffusers`: pipelines of public models (Stable Diffusion, DeepFloyd IF) from the folders that diffusers saves.
+export { type LowPictures, lowPictures } from "./diffusion/low.ts";
 export { type PipelineDefinition, readPipeline } from "./diffusion/pipeline/definition.ts";
 export { type InspectedPart, type InspectedPipeline, inspectPipeline } from "./diffusion/pipeline/inspect.ts";
 export type { Needs } from "./diffusion/pipeline/memory.ts";
@@ -11,5 +12,5 @@ export {
   type PipelineOptions,
   type PipelineResult,
 } from "./diffusion/pipeline/pipeline.ts";
-export { type LowPictures, lowPictures, type PipelineRequest } from "./diffusion/pipeline/request.ts";
+export type { PipelineRequest } from "./diffusion/pipeline/request.ts";
 export { type Folder, filesFolder, subfolder, urlFolder } from "./io/folder.ts";

@@ -66,7 +66,14 @@ export function readConfig(name: string, text: string): ModelConfig {
   }
   if (typeof json !== "object" || json === null || json.architecture !== "reimagen")
     fail(`architecture must be "reimagen", got ${JSON.stringify(json?.architecture)}`);
-  const known = new Set<string>(["architecture", "prediction", "schedule", ...Object.keys(optional), ...numbers, ...perLevel]);
+  const known = new Set<string>([
+    "architecture",
+    "prediction",
+    "schedule",
+    ...Object.keys(optional),
+    ...numbers,
+    ...perLevel,
+  ]);
   for (const key of Object.keys(json)) if (!known.has(key)) fail(`unknown key ${key}`);
   for (const key of numbers)
     if (!positive(json[key])) fail(`${key} must be a positive integer, got ${JSON.stringify(json[key])}`);
@@ -111,6 +118,8 @@ function checkArithmetic(config: ModelConfig, fail: (message: string) => never):
   const { size, channels, head_dim, norm_groups, text_dim, text_heads } = config;
   const unit = sizeUnit(config);
   if (size % unit) fail(`size ${size} must be a multiple of patch x 2^(levels - 1) = ${unit}`);
+  if (config.cond_channels && size % config.low_factor)
+    fail(`size ${size} must be a multiple of low_factor ${config.low_factor}`);
   if (text_dim % text_heads) fail(`text_dim ${text_dim} must be a multiple of text_heads ${text_heads}`);
   if (head_dim > 128) fail(`head_dim must be at most 128, got ${head_dim}`);
   channels.forEach((width, level) => {

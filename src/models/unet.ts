@@ -33,10 +33,7 @@ export function stem(g: GraphBuilder, config: ModelConfig, x: Value, low: Value 
   return g.scope("stem", () => {
     // Joined as patches: those of `low` do not change from step to step.
     const both = low ? concat(g, patches(x), patches(low)) : patches(x);
-    return toStorage(
-      g,
-      conv2d(g, both, namedWeights(g).conv("stem", config.channels[0]!, inputs, 3), { padding: 1 }),
-    );
+    return toStorage(g, conv2d(g, both, namedWeights(g).conv("stem", config.channels[0]!, inputs, 3), { padding: 1 }));
   });
 }
 

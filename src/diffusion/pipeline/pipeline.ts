@@ -21,13 +21,7 @@ import {
   textPart,
   unetPart,
 } from "./parts.ts";
-import {
-  decidePipeline,
-  type LowPictures,
-  type PipelineDecision,
-  type PipelineRequest,
-  pixelsPerValue,
-} from "./request.ts";
+import { decidePipeline, type PipelineDecision, type PipelineRequest, pixelsPerValue } from "./request.ts";
 import { runOnce } from "./run-once.ts";
 import { openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
 import { textRows, type UnetShape, unetConditions, unetModel } from "./unet-model.ts";
@@ -58,9 +52,7 @@ export interface PipelineGenerateOptions {
 }
 
 /** Finished pictures, also as an upscaler takes them. */
-export interface PipelineResult extends Generated {
-  readonly values: LowPictures;
-}
+export type PipelineResult = Generated;
 
 /** A part with its checkpoint, and where it is if it is on the device. */
 interface Slot<Shape> {
@@ -209,7 +201,7 @@ export class Pipeline {
     options: PipelineGenerateOptions,
   ): Promise<{ pictures: readonly Picture[]; values: Float32Array<ArrayBuffer> }> {
     const { unet, noising } = this.definition;
-    const noised = low && noising && { values: low.values, schedule: noising.schedule, level: noiseLevel };
+    const noised = low && noising && { pictures: low, schedule: noising.schedule, level: noiseLevel };
     const conditions = unetConditions(unet, shape, { text: text.states, seeds, ...(noised && { low: noised }) });
     const inputs = { conditions, seeds, coefficients, guidance };
     return this.#with(this.#contents.unet, shape, options, async (resident, compiling) => {

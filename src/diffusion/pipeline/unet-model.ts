@@ -4,12 +4,9 @@ import type { GraphBuilder, Value } from "../../graph/graph.ts";
 import { concat, embedding, linear } from "../../graph/layers.ts";
 import { unet, unetTables } from "../../models/diffusers/unet.ts";
 import type { UnetConfig } from "../../models/diffusers/unet_config.ts";
-import { randomNormal } from "../../ops/random_normal.ts";
-import { resize } from "../../ops/resize.ts";
-import { samplerStep } from "../../ops/sampler_step.ts";
 import type { Conditions } from "../inputs.ts";
 import type { DenoisingModel, LoopShape } from "../loop.ts";
-import { keyOf } from "../philox.ts";
+import { type Extent, type LowPictures, lowInputs, noisedLow } from "../low.ts";
 import { alphaSigma, type DiscreteSchedule } from "../schedule.ts";
 
 /** What distinguishes the loop of one request from another's. */
@@ -20,18 +17,15 @@ export interface UnetShape extends LoopShape {
   /** Tokens of a text, padding included. */
   readonly tokens: number;
   /** Of the smaller picture. */
-  readonly low?: { readonly height: number; readonly width: number };
+  readonly low?: Extent;
 }
 
 /** Texts that a request encodes: the prompt, and what stands in its place where the text is left out. */
 export const textRows = 2;
 
-/** Keys the noise of the smaller picture apart from that of any step. */
-const lowNoise = 2 ** 32 - 1;
-
 /**
  * The model for requests of a shape. Inputs beyond the loop's and `unetTables`', per request: `text` [2, T, D] (prompt, other); where there is a smaller
- * picture `low` [N, h, w, 3] in [-1, 1], `low.key` u32 [N, 4] and `low.coefficients` [8]; `classes` [B]. Per step: `time` [1].
+ * picture those of `noisedLow` and `classes` [B]. Per step: `time` [1].
  */
 export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel {
   const { height, width } = shape;
@@ -41,7 +35,7 @@ export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel 
     visible: channels === 3,
     build(g, x) {
       const output = unet(g, config, {
-        sample: repeated(g, shape.low ? concat(g, x, noisedLow(g, shape, shape.low)) : x, shape),
+        sample: repeated(g, shape.low ? concat(g, x, noisedLow(g, shape, shape.low, "bilinear-corners")) : x, shape),
         time: g.input("time", [1], "step"),
         text: g.input("text", [textRows, shape.tokens, config.text.inputs], "request"),
         ...(config.classes.kind !== "none" && {
@@ -69,9 +63,9 @@ export interface UnetRequest {
   /** [2, T, D] */
   readonly text: Float32Array<ArrayBuffer>;
   readonly seeds: readonly number[];
-  /** [N, h, w, 3] in [-1, 1], to be noised to the schedule's time `level`, of which the model is told. */
+  /** To be noised to the schedule's time `level`, of which the model is told. */
   readonly low?: {
-    readonly values: Float32Array<ArrayBuffer>;
+    readonly pictures: LowPictures;
     readonly schedule: DiscreteSchedule;
     readonly level: number;
   };
@@ -81,10 +75,8 @@ export interface UnetRequest {
 export function unetConditions(config: UnetConfig, shape: UnetShape, { text, seeds, low }: UnetRequest): Conditions {
   const request = new Map<string, TensorData>([["text", text]]);
   if (low) {
-    const { alpha, sigma } = alphaSigma(low.schedule, low.level);
-    request.set("low", low.values);
-    request.set("low.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), lowNoise, 0])));
-    request.set("low.coefficients", Float32Array.of(0, 0, alpha, 0, 0, 0, sigma, 0));
+    for (const [name, data] of lowInputs(low.pictures, alphaSigma(low.schedule, low.level), seeds))
+      request.set(name, data);
     const levels = new Array<number>(seeds.length * shape.evaluations).fill(low.level);
     request.set("classes", config.classes.kind === "table" ? Uint32Array.from(levels) : Float32Array.from(levels));
   }
@@ -98,19 +90,6 @@ export function unetConditions(config: UnetConfig, shape: UnetShape, { text, see
       ]);
     },
   };
-}
-
-/** The smaller picture at the U-Net's size, noised as diffusion does: alpha low + sigma noise. */
-function noisedLow(g: GraphBuilder, { pictures, height, width }: UnetShape, low: { height: number; width: number }) {
-  return g.scope("low", () => {
-    const given = g.input("low", [pictures, low.height, low.width, 3], "request");
-    const fits = low.height === height && low.width === width;
-    const enlarged = fits ? given : g.apply(resize, [given], { height, width, mode: "bilinear-corners" });
-    const key = g.input("low.key", [pictures, 4], "request", "u32");
-    const noise = g.apply(randomNormal, [key], { shape: [height, width, 3] });
-    const coefficients = g.input("low.coefficients", [8], "request");
-    return g.apply(samplerStep, [enlarged, enlarged, enlarged, null, noise, coefficients, null], {});
-  });
 }
 
 /** Both evaluations of a picture see the same. */
