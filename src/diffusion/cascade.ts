@@ -9,7 +9,7 @@ import { type PartialSettings, type SamplingSettings, samplingSettings } from ".
 
 /** What to draw, and how to enlarge it. */
 export interface CascadeRequest extends GenerationRequest {
-  /** Settings of the stages after the first, the seed aside. What is missing is as in `upscalingSettings`. */
+  /** Settings of the stages after the first, the seed aside. What is missing is each stage's own default. */
   readonly upscaling?: Omit<PartialSettings, "seed">;
 }
 

@@ -28,7 +28,7 @@ export interface GenerationRequest {
   readonly prompt: string;
   /** Up to 8; none where the model sees none. */
   readonly neighbors?: readonly NeighborPicture[];
-  /** What is missing takes its default: `defaultSettings`, or for a super-resolution stage `upscalingSettings`. */
+  /** What is missing takes its default: `defaultSettings`, or for a super-resolution stage `upscalingSettings`; the config may say other steps. */
   readonly settings?: PartialSettings;
   /** How many pictures at once, with seeds from `settings.seed` on. Default 1, or as many as there are smaller ones. */
   readonly pictures?: number;
@@ -70,7 +70,7 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
   checkNumber("noise level", noiseLevel, 0, 1);
   if (prompt.trim() === "" && neighbors.length === 0 && !low)
     throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty and there are no neighbours");
-  const settings = samplingSettings(request.settings ?? {}, low ? upscalingSettings : defaultSettings);
+  const settings = settingsFor(config, request.settings);
   if (settings.variance === "learned_range")
     throw new ReimagenError(
       "argument",
@@ -110,6 +110,12 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
     multistep: coefficients.some(({ c1 }) => c1 !== 0),
   };
   return { shape, inputs, settings, warnings };
+}
+
+/** A request's settings with the model's own defaults. Throws `argument`. */
+export function settingsFor({ cond_channels, steps }: ModelConfig, settings: PartialSettings = {}): SamplingSettings {
+  const usual = cond_channels ? upscalingSettings : defaultSettings;
+  return samplingSettings(settings, steps === undefined ? usual : { ...usual, steps });
 }
 
 /** The plan of a request's kind on a device, as `explain` prints it. Throws what `decide` throws, and `kernel`. */

@@ -33,6 +33,8 @@ export interface ModelConfig {
   readonly cond_channels: number;
   /** Of a super-resolution stage: how many times larger than the low-resolution picture it draws. 4 when absent. */
   readonly low_factor: number;
+  /** Denoising steps that suit it. When absent as in `defaultSettings`, or for a super-resolution stage in `upscalingSettings`. */
+  readonly steps?: number;
   /** Whether it sees neighbours. True when absent. */
   readonly neighbors: boolean;
 }
@@ -70,6 +72,7 @@ export function readConfig(name: string, text: string): ModelConfig {
     "architecture",
     "prediction",
     "schedule",
+    "steps",
     ...Object.keys(optional),
     ...numbers,
     ...perLevel,
@@ -94,8 +97,8 @@ export function readConfig(name: string, text: string): ModelConfig {
   const config = { ...optional, ...json } as unknown as ModelConfig;
   if (config.cond_channels !== 0 && config.cond_channels !== 3)
     fail(`cond_channels must be 0 or 3, got ${JSON.stringify(json.cond_channels)}`);
-  if (!positive(config.low_factor))
-    fail(`low_factor must be a positive integer, got ${JSON.stringify(json.low_factor)}`);
+  for (const key of ["low_factor", "steps"] as const)
+    if (!positive(config[key] ?? 1)) fail(`${key} must be a positive integer, got ${JSON.stringify(json[key])}`);
   if (typeof config.neighbors !== "boolean")
     fail(`neighbors must be true or false, got ${JSON.stringify(json.neighbors)}`);
   checkArithmetic(config, fail);

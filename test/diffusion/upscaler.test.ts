@@ -8,6 +8,7 @@ import { upscalingSettings } from "../../src/diffusion/settings.ts";
 import { onWhite, type Picture } from "../../src/io/picture.ts";
 import { openSafetensors, type Safetensors, type TensorBytes, writeSafetensors } from "../../src/io/safetensors.ts";
 import { bytesSource } from "../../src/io/source.ts";
+import { readConfig } from "../../src/models/config.ts";
 import { randomNormal } from "../../src/ops/random_normal.ts";
 import { ownGpu, testGpu } from "../gpu.ts";
 import { runModel } from "../models/run_model.ts";
@@ -250,6 +251,47 @@ describe("a super-resolution stage", () => {
     expect(mended.pictures).toEqual(whole.pictures);
     engine.dispose();
     gpu.dispose();
+  });
+});
+
+describe("a config", () => {
+  const { config } = tinyUpscaler();
+  const read = (change: object) => readConfig("super/config.json", JSON.stringify({ ...config, ...change }));
+
+  it("may leave out what super-resolution stages have, and say how many steps suit the model", async () => {
+    const { neighbors, low_factor, ...rest } = config;
+    expect(readConfig("super/config.json", JSON.stringify(rest))).toEqual(config);
+    const model = { ...tinyUpscaler(), config: read({ steps: 3 }) };
+    const steps = await using(model, async (engine) => {
+      const draw = async (settings: object) => engine.generate({ prompt: "a moose", low: small(), settings });
+      return [(await draw({})).settings.steps, (await draw({ steps: 2 })).settings.steps];
+    });
+    expect(steps).toEqual([3, 2]);
+  });
+
+  it.each<[object, RegExp]>([
+    [{ cond_channels: 4 }, /^super\/config.json: cond_channels must be 0 or 3, got 4$/],
+    [{ low_factor: 0 }, /^super\/config.json: low_factor must be a positive integer, got 0$/],
+    [{ low_factor: 3 }, /^super\/config.json: size 64 must be a multiple of low_factor 3$/],
+    [{ steps: 1.5 }, /^super\/config.json: steps must be a positive integer, got 1.5$/],
+    [{ neighbors: "no" }, /^super\/config.json: neighbors must be true or false, got "no"$/],
+  ])("of %j is refused", (change, sentence) => {
+    expect(() => read(change)).toThrow(sentence);
+  });
+
+  it("that contradicts its weights is refused: neighbours that they know nothing of, no low-resolution picture", async () => {
+    const gpu = await testGpu();
+    const create = (change: object) => createEngine(gpu, filesOf({ ...tinyUpscaler(), config: read(change) }));
+    await expectError(
+      create({ neighbors: false }),
+      "config",
+      /has a tensor neighbor\S* that the config has no place for$/,
+    );
+    await expectError(
+      create({ cond_channels: 0 }),
+      "tensor",
+      /tensor stem\.weight should be \[16, 48, 3, 3\] by the config, got/,
+    );
   });
 });
 

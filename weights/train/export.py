@@ -36,7 +36,9 @@ def main():
     # A checkpoint of the first version says nothing of its prediction, which is v.
     prediction = saved.get("plan", {}).get("prediction", "v")
     described = dict(architecture="reimagen", prediction=prediction, schedule="cosine", **asdict(config))
-    if not config.cond_channels:
+    if config.cond_channels:
+        described.update(low_factor=saved["plan"]["low"]["factor"], steps=saved["plan"]["low"]["steps"])
+    else:
         del described["neighbors"]
     (options.folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
     if (options.folder / "tokenizer.json").resolve() != TOKENIZER.resolve():

@@ -14,7 +14,6 @@ KINDS = "beach grass night underwater table red moon snow sunset road mountain s
 HELD_OUT, TRAINED = 9, 3  # columns
 MEASURED_PIXELS = 96 * 64 * 64  # of the loss
 LOW_NOISE = 0.1  # level of the noise on the low-resolution picture that a super-resolution stage starts from
-LOW_STEPS = 10
 
 
 class Sheet:
@@ -78,7 +77,7 @@ class Sheet:
     def sample(self, model, keep):
         shown, low, how = self.shown, None, {}
         if self.low:
-            low, how = (shown["low"], shown["level"]), dict(gamma=1.0, steps=LOW_STEPS)
+            low, how = (shown["low"], shown["level"]), dict(gamma=1.0, steps=self.low["steps"])
         neighbours = (shown["neighbours"], shown["neighbour_ids"], shown["keep"] & keep) if self.shows else None
         return sample(model, shown["ids"], neighbours, shown["noise"], self.kind, low, **how)
 

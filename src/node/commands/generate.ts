@@ -2,14 +2,8 @@
 import { type CascadeRequest, type CascadeResult, generateCascade } from "../../diffusion/cascade.ts";
 import { createEngine, type Engine } from "../../diffusion/engine.ts";
 import { lowPictures } from "../../diffusion/low.ts";
-import { MAX_NEIGHBORS } from "../../diffusion/request.ts";
-import {
-  defaultSettings,
-  type PartialSettings,
-  type SamplingSettings,
-  samplingSettings,
-  upscalingSettings,
-} from "../../diffusion/settings.ts";
+import { MAX_NEIGHBORS, settingsFor } from "../../diffusion/request.ts";
+import { type PartialSettings, type SamplingSettings, samplingSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
 import { loadTuning } from "../../graph/tuning.ts";
 import type { Picture } from "../../io/picture.ts";
@@ -109,7 +103,7 @@ async function prepare(options: GenerateOptions): Promise<Prepared> {
       "argument",
       `at most ${MAX_NEIGHBORS} neighbours are possible, got ${k + byHand.length} (${k} to retrieve, ${byHand.length} by hand)`,
     );
-  const complete = samplingSettings(settings, stages[0].config.cond_channels ? upscalingSettings : defaultSettings);
+  const complete = settingsFor(stages[0].config, settings);
   // The last picture's seed must be in range too.
   samplingSettings({ seed: complete.seed + pictures - 1 });
   return { stages, settings: complete, k };

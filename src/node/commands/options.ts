@@ -84,7 +84,11 @@ export const pipelineOptions = (): Option[] => [
 
 /** Steps of stages of ours that enlarge. */
 export const upscaleStepsOption = (): Option =>
-  number("--upscale-steps <n>", `denoising steps of each --upscale (default: ${upscalingSettings.steps})`, whole(1));
+  number(
+    "--upscale-steps <n>",
+    `denoising steps of each --upscale (default: as the model says, or ${upscalingSettings.steps})`,
+    whole(1),
+  );
 
 export const weightsOption = (): Option =>
   choice("--weights <type>", "element type of matrices and kernels (default: as --storage)", ["f32", "f16", "q8"]);
