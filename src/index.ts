@@ -1,5 +1,11 @@
 // The public API, for the browser and for Node alike; what needs a file system or Dawn is in `reimagen/node`.
 export {
+  type CascadeOptions,
+  type CascadeRequest,
+  type CascadeResult,
+  generateCascade,
+} from "./diffusion/cascade.ts";
+export {
   createEngine,
   type Engine,
   type EngineOptions,
@@ -14,10 +20,16 @@ export type {
   Progress,
 } from "./diffusion/generation.ts";
 export type { GuidanceMode, GuidanceSettings } from "./diffusion/guidance.ts";
+export { type LowPictures, lowPictures } from "./diffusion/low.ts";
 export { MAX_NEIGHBORS, type NeighborImage, type NeighborPicture } from "./diffusion/neighbors.ts";
 export type { GenerationRequest } from "./diffusion/request.ts";
 export type { Sampler, SamplerOptions } from "./diffusion/samplers.ts";
-export { defaultSettings, type PartialSettings, type SamplingSettings } from "./diffusion/settings.ts";
+export {
+  defaultSettings,
+  type PartialSettings,
+  type SamplingSettings,
+  upscalingSettings,
+} from "./diffusion/settings.ts";
 export type { PictureFormat, Shown, TextureCopy, TextureOptions } from "./diffusion/textures.ts";
 export type { Thresholding } from "./diffusion/thresholding.ts";
 export { type ErrorCode, ReimagenError } from "./errors.ts";

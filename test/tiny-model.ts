@@ -1,6 +1,6 @@
 // A valid checkpoint of the Re-Imagen architecture that is small enough to be made, broken and drawn with in a moment.
 import { denoisingLoop } from "../src/diffusion/loop.ts";
-import { type ReimagenShape, reimagenModel } from "../src/diffusion/reimagen.ts";
+import { type ReimagenShape, reimagenModel, usualLow } from "../src/diffusion/reimagen.ts";
 import { weightsOf } from "../src/graph/graph.ts";
 import { prune } from "../src/graph/prune.ts";
 import { type TensorBytes, writeSafetensors } from "../src/io/safetensors.ts";
@@ -35,11 +35,18 @@ const config = {
   time_dim: 16,
 };
 
-/** Random weights (the same every time), and a tokenizer that spells. */
-export function tinyModel(): TinyModel {
-  const checked = readConfig("tiny", JSON.stringify(config));
+/** Random weights (the same every time), and a tokenizer that spells. `change`: keys of the config that are to be others. */
+export function tinyModel(change: Partial<ModelConfig> = {}): TinyModel {
+  const checked = readConfig("tiny", JSON.stringify({ ...config, ...change }));
   return { config: checked, tokenizer: spellingTokenizer(), tensors: randomTensors(checked) };
 }
+
+/** A super-resolution stage behind it: 16 pixels become 64; with neighbours. */
+export const tinyUpscaler = (): TinyModel => tinyModel({ size: 64, patch: 4, cond_channels: 3 });
+
+/** One behind that: 64 pixels become 256; without neighbours, and of the other kind of prediction. */
+export const tinyLastUpscaler = (): TinyModel =>
+  tinyModel({ size: 256, patch: 16, cond_channels: 3, neighbors: false, prediction: "x0" });
 
 /** Writes a checkpoint folder; `weights` instead of the tensors, where the file itself is to be broken. */
 export async function writeModel(folder: string, model: TinyModel, weights?: Uint8Array): Promise<string> {
@@ -54,12 +61,14 @@ export async function writeModel(folder: string, model: TinyModel, weights?: Uin
 }
 
 function randomTensors(config: ModelConfig): TensorBytes[] {
+  const low = usualLow(config);
   const shape: ReimagenShape = {
     storage: "f32",
     pictures: 1,
     evaluations: 2,
     texts: 2,
-    neighbors: 1,
+    neighbors: config.neighbors ? 1 : 0,
+    ...(low && { low }),
     thresholding: { kind: "none" },
     stochastic: false,
     multistep: false,

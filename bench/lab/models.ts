@@ -23,6 +23,8 @@ export const imagenSize: ModelConfig = {
   vocab: 32128,
   time_dim: 2816,
   cond_channels: 0,
+  low_factor: 4,
+  neighbors: true,
 };
 
 /** The same architecture drawing pictures of another side, a multiple of the model's unit. */

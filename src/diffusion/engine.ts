@@ -17,7 +17,7 @@ import { loadWeights } from "../models/weights.ts";
 import { endedEarly, type Generated, Generation } from "./generation.ts";
 import { denoisingLoop } from "./loop.ts";
 import { checkNeighbors } from "./neighbors.ts";
-import { type ReimagenShape, reimagenModel, textRows } from "./reimagen.ts";
+import { type ReimagenShape, reimagenModel, textRows, usualLow } from "./reimagen.ts";
 import { decide, type GenerationRequest, type ModelDefinition } from "./request.ts";
 import { type Loadable, makeResident, type Resident } from "./resident.ts";
 
@@ -89,12 +89,14 @@ export function readDefinition({
 }
 
 function loadableOf(gpu: Gpu, files: ModelFiles, { config, storage }: ModelDefinition): Loadable<ReimagenShape> {
+  const low = usualLow(config);
   const probe: ReimagenShape = {
     storage,
     pictures: 1,
     evaluations: 2,
     texts: textRows,
-    neighbors: 1,
+    neighbors: config.neighbors ? 1 : 0,
+    ...(low && { low }),
     thresholding: { kind: "none" },
     stochastic: false,
     multistep: false,
@@ -197,7 +199,7 @@ export class Engine {
     const generation = new Generation(host, await borrow(), decision, options.signal);
     this.#generations.add(generation);
     try {
-      await generation.prepare(images);
+      await generation.prepare(images, this.config.size);
       return generation;
     } catch (error) {
       generation.dispose();

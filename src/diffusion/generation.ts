@@ -6,6 +6,7 @@ import type { Stage } from "../graph/graph.ts";
 import { type Picture, picturesOf } from "../io/picture.ts";
 import { type GenerationInputs, stepRow, writeRequest } from "./inputs.ts";
 import type { DenoisingModel } from "./loop.ts";
+import type { LowPictures } from "./low.ts";
 import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
 import type { Decision } from "./request.ts";
 import type { SamplingSettings } from "./settings.ts";
@@ -14,9 +15,10 @@ import { type Snapshot, Snapshots } from "./snapshots.ts";
 import { StepRows } from "./step-rows.ts";
 import { copyToTexture, type Shown, type TextureCopy, type TextureOptions } from "./textures.ts";
 
-/** Finished pictures. */
+/** Finished pictures, also as an upscaler takes them. */
 export interface Generated {
   readonly pictures: readonly Picture[];
+  readonly values: LowPictures;
   readonly settings: SamplingSettings;
   /** What the user should know: text that was cut, words that the model does not know. */
   readonly warnings: readonly string[];
@@ -88,11 +90,11 @@ export class Generation implements AsyncIterable<Progress> {
     this.#rows = this.#writeInputs();
   }
 
-  /** Brings the neighbours' pictures to the device; for the engine. Errors: those of `uploadNeighbors`. */
-  async prepare(images: readonly NeighborImage[]): Promise<void> {
-    const { gpu, model } = this.#host;
+  /** Brings the neighbours' pictures to the device, `side` pixels wide; for the engine. Errors: those of `uploadNeighbors`. */
+  async prepare(images: readonly NeighborImage[], side = 0): Promise<void> {
+    const { gpu } = this.#host;
     if (images.length > 0) {
-      await uploadNeighbors(gpu, images, this.#executor.range("neighbor.images"), model.extent[0]);
+      await uploadNeighbors(gpu, images, this.#executor.range("neighbor.images"), side);
       if (gpu.renewable) this.#images = (await this.#executor.read("neighbor.images")) as Float32Array<ArrayBuffer>;
     }
     this.#check();
@@ -186,8 +188,9 @@ export class Generation implements AsyncIterable<Progress> {
   async finish(): Promise<Generated> {
     try {
       for await (const _ of this);
-      await this.values();
-      return { pictures: await this.read("picture"), settings: this.settings, warnings: this.warnings };
+      const { height, width, settings, warnings } = this;
+      const values = { height, width, values: await this.values() };
+      return { pictures: await this.read("picture"), values, settings, warnings };
     } finally {
       this.dispose();
     }

@@ -8,20 +8,33 @@ import type { ModelConfig } from "../models/config.ts";
 import { guidanceMode, guidanceSteps } from "./guidance.ts";
 import type { GenerationInputs } from "./inputs.ts";
 import { denoisingLoop, type LoopShape } from "./loop.ts";
+import { countPictures, type LowPictures } from "./low.ts";
 import { MAX_NEIGHBORS, type NeighborPicture } from "./neighbors.ts";
+import { checkNumber } from "./range.ts";
 import { type EncodedText, type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "./reimagen.ts";
 import { stepCoefficients } from "./samplers.ts";
-import { cosineSchedule, discreteSchedule, type NoiseSchedule } from "./schedule.ts";
-import { type PartialSettings, type SamplingSettings, samplingSettings } from "./settings.ts";
+import { alphaSigma, cosineSchedule, discreteSchedule, type NoiseSchedule } from "./schedule.ts";
+import {
+  defaultSettings,
+  type PartialSettings,
+  type SamplingSettings,
+  samplingSettings,
+  upscalingSettings,
+} from "./settings.ts";
 
 /** What to draw. */
 export interface GenerationRequest {
   readonly prompt: string;
-  /** Up to 8. */
+  /** Up to 8; none where the model sees none. */
   readonly neighbors?: readonly NeighborPicture[];
+  /** What is missing takes its default: `defaultSettings`, or for a super-resolution stage `upscalingSettings`; the config may say other steps. */
   readonly settings?: PartialSettings;
-  /** How many pictures at once, with seeds from `settings.seed` on. Default 1. */
+  /** How many pictures at once, with seeds from `settings.seed` on. Default 1, or as many as there are smaller ones. */
   readonly pictures?: number;
+  /** The smaller pictures that a super-resolution stage enlarges. */
+  readonly low?: LowPictures;
+  /** How noisy a super-resolution stage makes them, so that it may draw anew what they got wrong: a time in [0, 1] of its noise schedule. Default 0.1. */
+  readonly noiseLevel?: number;
 }
 
 /** A model's definition: all but its weights. */
@@ -44,19 +57,16 @@ export interface Decision<Shape extends LoopShape = LoopShape> {
 /** Throws `prompt`, `argument` or `config`. */
 export function decide(model: ModelDefinition, request: GenerationRequest): Decision<ReimagenShape> {
   const { config, tokenizer, storage } = model;
-  const { neighbors = [], pictures = 1, prompt } = request;
-  if (config.cond_channels)
-    throw new ReimagenError(
-      "config",
-      "this model is a super-resolution stage: it needs a smaller picture to start from, and the engine draws base stages only",
-    );
+  const { neighbors = [], prompt, low, noiseLevel = 0.1 } = request;
+  const pictures = countPictures("this model", config.cond_channels > 0, request);
+  if (!config.neighbors && neighbors.length > 0)
+    throw new ReimagenError("argument", `this model sees no neighbours, got ${neighbors.length}`);
   if (neighbors.length > MAX_NEIGHBORS)
     throw new ReimagenError("argument", `at most ${MAX_NEIGHBORS} neighbours are possible, got ${neighbors.length}`);
-  if (!Number.isInteger(pictures) || pictures < 1)
-    throw new ReimagenError("argument", `pictures must be a positive integer, got ${pictures}`);
-  if (prompt.trim() === "" && neighbors.length === 0)
+  checkNumber("noise level", noiseLevel, 0, 1);
+  if (prompt.trim() === "" && neighbors.length === 0 && !low)
     throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty and there are no neighbours");
-  const settings = samplingSettings(request.settings ?? {});
+  const settings = settingsFor(config, request.settings);
   if (settings.variance === "learned_range")
     throw new ReimagenError(
       "argument",
@@ -75,9 +85,11 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
     empty: tokenizer.tokenize("", config.text_len),
     captions: neighbors.map(({ caption }, i) => encode(`caption of neighbour ${i + 1}`, caption)),
   };
-  const timestepUnit = schedule.kind === "cosine" ? 1 : 1 / 1000;
+  const [timestepUnit, last] = schedule.kind === "cosine" ? [1, 1] : [1 / 1000, schedule.alphaSquared.length - 1];
+  const time = noiseLevel * last;
+  const noised = low && { pictures: low, level: time * timestepUnit, scales: alphaSigma(schedule, time), seeds };
   const inputs: GenerationInputs = {
-    conditions: reimagenConditions(config, texts, timestepUnit),
+    conditions: reimagenConditions(config, texts, timestepUnit, noised),
     seeds,
     coefficients,
     guidance,
@@ -88,11 +100,18 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
     evaluations: guidance.flat().some(({ base }) => base) ? 2 : 1,
     texts: textRows,
     neighbors: neighbors.length,
+    ...(low && { low: { height: low.height, width: low.width } }),
     thresholding: settings.thresholding,
     stochastic: coefficients.some(({ cn }) => cn !== 0),
     multistep: coefficients.some(({ c1 }) => c1 !== 0),
   };
   return { shape, inputs, settings, warnings };
+}
+
+/** A request's settings with the model's own defaults. Throws `argument`. */
+export function settingsFor({ cond_channels, steps }: ModelConfig, settings: PartialSettings = {}): SamplingSettings {
+  const usual = cond_channels ? upscalingSettings : defaultSettings;
+  return samplingSettings(settings, steps === undefined ? usual : { ...usual, steps });
 }
 
 /** The plan of a request's kind on a device, as `explain` prints it. Throws what `decide` throws, and `kernel`. */

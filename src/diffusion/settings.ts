@@ -24,10 +24,18 @@ export const defaultSettings: SamplingSettings = {
   seed: 0,
 };
 
+/** What suits super-resolution stages: 10 steps of DDIM, unguided, as the smaller picture says nearly all. */
+export const upscalingSettings: SamplingSettings = {
+  ...defaultSettings,
+  sampler: "ddim",
+  steps: 10,
+  guidance: { ...defaultSettings.guidance, mode: "none" },
+};
+
 /** Fills in the defaults and checks every range that needs no schedule. Throws `argument`. */
-export function samplingSettings(settings: PartialSettings): SamplingSettings {
-  const guidance = withDefaults(defaultSettings.guidance, settings.guidance ?? {});
-  const complete = withDefaults(defaultSettings, { ...settings, guidance });
+export function samplingSettings(settings: PartialSettings, defaults = defaultSettings): SamplingSettings {
+  const guidance = withDefaults(defaults.guidance, settings.guidance ?? {});
+  const complete = withDefaults(defaults, { ...settings, guidance });
   checkSampler(complete);
   checkThresholding(complete.thresholding);
   checkGuidance(complete.guidance);

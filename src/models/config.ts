@@ -31,6 +31,12 @@ export interface ModelConfig {
   readonly time_dim: number;
   /** 3 for a super-resolution stage: the upsampled low-resolution picture. */
   readonly cond_channels: number;
+  /** Of a super-resolution stage: how many times larger than the low-resolution picture it draws. 4 when absent. */
+  readonly low_factor: number;
+  /** Denoising steps that suit it. When absent as in `defaultSettings`, or for a super-resolution stage in `upscalingSettings`. */
+  readonly steps?: number;
+  /** Whether it sees neighbours. True when absent. */
+  readonly neighbors: boolean;
 }
 
 const numbers = [
@@ -46,6 +52,7 @@ const numbers = [
   "vocab",
   "time_dim",
 ] as const;
+const optional = { cond_channels: 0, low_factor: 4, neighbors: true };
 const perLevel = ["channels", "blocks", "down_attention", "up_attention", "self_attention"] as const;
 
 /** Reads and checks a config. Throws `config`, naming the key. */
@@ -61,7 +68,15 @@ export function readConfig(name: string, text: string): ModelConfig {
   }
   if (typeof json !== "object" || json === null || json.architecture !== "reimagen")
     fail(`architecture must be "reimagen", got ${JSON.stringify(json?.architecture)}`);
-  const known = new Set<string>(["architecture", "prediction", "schedule", "cond_channels", ...numbers, ...perLevel]);
+  const known = new Set<string>([
+    "architecture",
+    "prediction",
+    "schedule",
+    "steps",
+    ...Object.keys(optional),
+    ...numbers,
+    ...perLevel,
+  ]);
   for (const key of Object.keys(json)) if (!known.has(key)) fail(`unknown key ${key}`);
   for (const key of numbers)
     if (!positive(json[key])) fail(`${key} must be a positive integer, got ${JSON.stringify(json[key])}`);
@@ -79,24 +94,35 @@ export function readConfig(name: string, text: string): ModelConfig {
     fail(`prediction must be epsilon, x0 or v, got ${JSON.stringify(json.prediction)}`);
   if (!["cosine", "linear", "scaled_linear"].includes(json.schedule as string))
     fail(`schedule must be cosine, linear or scaled_linear, got ${JSON.stringify(json.schedule)}`);
-  const config = { cond_channels: 0, ...json } as unknown as ModelConfig;
+  const config = { ...optional, ...json } as unknown as ModelConfig;
   if (config.cond_channels !== 0 && config.cond_channels !== 3)
     fail(`cond_channels must be 0 or 3, got ${JSON.stringify(json.cond_channels)}`);
+  for (const key of ["low_factor", "steps"] as const)
+    if (!positive(config[key] ?? 1)) fail(`${key} must be a positive integer, got ${JSON.stringify(json[key])}`);
+  if (typeof config.neighbors !== "boolean")
+    fail(`neighbors must be true or false, got ${JSON.stringify(json.neighbors)}`);
   checkArithmetic(config, fail);
   return config;
 }
 
-/** Side of the feature map of a level. */
-export function levelSide(config: ModelConfig, level: number): number {
-  return (config.size / config.patch) >> level;
+/** Side of the feature map of a level; `side`: of the picture, the model's own unless given. */
+export function levelSide(config: ModelConfig, level: number, side = config.size): number {
+  return (side / config.patch) >> level;
+}
+
+/** What the sides of a picture must be multiples of. */
+export function sizeUnit({ patch, channels }: Pick<ModelConfig, "patch" | "channels">): number {
+  return patch * 2 ** (channels.length - 1);
 }
 
 const positive = (value: unknown) => Number.isInteger(value) && (value as number) > 0;
 
 function checkArithmetic(config: ModelConfig, fail: (message: string) => never): void {
-  const { size, patch, channels, head_dim, norm_groups, text_dim, text_heads } = config;
-  const unit = patch * 2 ** (channels.length - 1);
+  const { size, channels, head_dim, norm_groups, text_dim, text_heads } = config;
+  const unit = sizeUnit(config);
   if (size % unit) fail(`size ${size} must be a multiple of patch x 2^(levels - 1) = ${unit}`);
+  if (config.cond_channels && size % config.low_factor)
+    fail(`size ${size} must be a multiple of low_factor ${config.low_factor}`);
   if (text_dim % text_heads) fail(`text_dim ${text_dim} must be a multiple of text_heads ${text_heads}`);
   if (head_dim > 128) fail(`head_dim must be at most 128, got ${head_dim}`);
   channels.forEach((width, level) => {

@@ -1,6 +1,6 @@
 // Re-Imagen (Chen et al., 2022) as one graph: texts, neighbours, and the U-Net step that reads them.
 import type { GraphBuilder, Value } from "../graph/graph.ts";
-import { add, concat, embedding, layerNorm, linear, meanPool, timestepFeatures } from "../graph/layers.ts";
+import { add, embedding, layerNorm, linear, meanPool, timestepFeatures } from "../graph/layers.ts";
 import { levelSide, type ModelConfig } from "./config.ts";
 import { textEncoder } from "./text_encoder.ts";
 import { downStack, neighborTokensOf, stem, upStack } from "./unet.ts";
@@ -23,14 +23,24 @@ export type Probe = (name: string, value: Value) => void;
 const TIME_FEATURES = 128;
 
 /**
- * Adds the model to the builder and returns its prediction [evaluations x pictures, S, S, 3], f32, the conditional evaluations first.
+ * Adds the model to the builder and returns its prediction [evaluations x pictures, H, W, 3], f32, the conditional evaluations first. x is
+ * [pictures, H, W, 3], of any size that `sizeUnit` divides, and so is `low` for super-resolution stages: the low-resolution pictures, enlarged and
+ * noised. Neighbours always have the model's own size S.
  *
  * Inputs it declares, per request: `text.ids` u32 [texts + neighbors, text_len] (prompts, then captions), `text.table` u32 [.., 1, 2],
  * `text.lengths` u32 [..], `neighbor.images` [neighbors, S, S, 3] in [-1, 1], `neighbor.table.down.<level>` u32.
+ * `level` [1] for super-resolution stages: the noise that was added to `low`, as a time. Models that see no neighbours have no `neighbor.*`.
  * Per step: `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down.<level>`, `table.middle` and
- * `table.up.<level>` u32 [B, segments, 2] (`tables.ts` fills them), and `low` [pictures, S, S, 3] for super-resolution stages.
+ * `table.up.<level>` u32 [B, segments, 2] (`tables.ts` fills them).
  */
-export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestShape, x: Value, probe?: Probe): Value {
+export function reimagen(
+  g: GraphBuilder,
+  config: ModelConfig,
+  shape: RequestShape,
+  x: Value,
+  probe?: Probe,
+  low?: Value,
+): Value {
   const batch = shape.pictures * shape.evaluations;
   const texts = shape.texts + shape.neighbors;
   const ids = g.input("text.ids", [texts, config.text_len], "request", "u32");
@@ -46,55 +56,71 @@ export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestSha
     return linear(g, normed, dense(g, "pool", config.time_dim, config.text_dim), { dtype: "f32" });
   });
 
-  const neighborImages = g.input("neighbor.images", [shape.neighbors, config.size, config.size, 3], "request");
-  const neighborRows = g.constant(
-    Uint32Array.from({ length: shape.neighbors }, (_, i) => shape.texts + i),
-    [shape.neighbors],
-  );
-  const neighborEmbedding = condition(g, config, pooled, neighborRows, g.constant(new Float32Array(1), [1]));
-  const blank = config.cond_channels
-    ? g.constant(new Float32Array(shape.neighbors * config.size ** 2 * 3), neighborImages.type.shape)
-    : undefined;
-  const features = g.scope("neighbors", () =>
-    downStack(
-      g,
-      config,
-      stem(g, config, blank ? concat(g, neighborImages, blank) : neighborImages),
-      { embedding: neighborEmbedding, text },
-      downTables(g, config, "neighbor.table", shape.neighbors, "request"),
-    ),
-  );
-  const neighbors = config.channels.map((_, level) => {
-    // The last feature map of each level.
-    const last = config.blocks.slice(0, level + 1).reduce((sum, count) => sum + count, 0) - 1;
-    return neighborTokensOf(g, config, level, features[last]!);
-  });
-
-  const table = (name: string, segments: number) => g.input(`table.${name}`, [batch, segments, 2], "step", "u32");
+  const neighbors = config.neighbors ? neighborTokens(g, config, shape, pooled, text) : undefined;
+  const segments = neighbors ? 2 : 1;
+  const table = (name: string, own: boolean) =>
+    g.input(`table.${name}`, [batch, segments + Number(own), 2], "step", "u32");
   const rows = g.input("rows", [batch], "step", "u32");
   const time = g.input("t", [1], "step");
-  const low = config.cond_channels ? g.input("low", [shape.pictures, config.size, config.size, 3], "step") : undefined;
-  const entry = stem(g, config, low ? concat(g, x, low) : x);
+  const level = config.cond_channels ? g.input("level", [1], "request") : undefined;
+  const entry = stem(g, config, x, low);
   // Both evaluations of a picture see the same x: its stem is computed once.
   const copies = Uint32Array.from({ length: batch }, (_, i) => i % shape.pictures);
   const h = shape.evaluations > 1 ? embedding(g, entry, g.constant(copies, [batch])) : entry;
-  const conditions = { embedding: condition(g, config, pooled, rows, time), text };
+  const conditions = { embedding: condition(g, config, pooled, rows, time, level), text };
   const skips = downStack(g, config, h, conditions, downTables(g, config, "table", batch, "step"));
   probe?.("text.tokens", text);
   probe?.("embedding", conditions.embedding);
   for (const [i, skip] of skips.entries()) probe?.(`down.skip${i}`, skip);
-  for (const [level, tokens] of neighbors.entries()) probe?.(`neighbors.level${level}`, tokens);
+  for (const [level, tokens] of neighbors?.entries() ?? []) probe?.(`neighbors.level${level}`, tokens);
   return upStack(g, config, skips, conditions, neighbors, {
-    middle: table("middle", 3),
+    middle: table("middle", true),
     up: config.up_attention.map((attends, level) =>
-      attends ? table(`up.${level}`, config.self_attention[level] ? 3 : 2) : undefined,
+      attends ? table(`up.${level}`, config.self_attention[level]!) : undefined,
     ),
   });
 }
 
-/** Tokens of one neighbour at each level, for the lengths in the tables. */
-export function tokensPerNeighbor(config: ModelConfig): number[] {
-  return config.channels.map((_, level) => levelSide(config, level) ** 2);
+/** The neighbours, each with its own caption, at t = 0 and beside a blank low-resolution picture: tokens of each level. */
+function neighborTokens(
+  g: GraphBuilder,
+  config: ModelConfig,
+  shape: RequestShape,
+  pooled: Value,
+  text: Value,
+): readonly Value[] {
+  const count = shape.neighbors;
+  const images = g.input("neighbor.images", [count, config.size, config.size, 3], "request");
+  const rows = g.constant(
+    Uint32Array.from({ length: count }, (_, i) => shape.texts + i),
+    [count],
+  );
+  const zero = g.constant(new Float32Array(1), [1]);
+  const [blank, level] = config.cond_channels
+    ? [g.constant(new Float32Array(count * config.size ** 2 * 3), images.type.shape), zero]
+    : [];
+  const features = g.scope("neighbors", () =>
+    downStack(
+      g,
+      config,
+      stem(g, config, images, blank),
+      { embedding: condition(g, config, pooled, rows, zero, level), text },
+      downTables(g, config, "neighbor.table", count, "request"),
+    ),
+  );
+  return config.channels.map((_, level) => {
+    // The last feature map of each level.
+    const last = config.blocks.slice(0, level + 1).reduce((sum, count) => sum + count, 0) - 1;
+    return neighborTokensOf(g, config, level, features[last]!);
+  });
+}
+
+/** Tokens of a picture at each level, for the lengths in the tables: of one as large as a neighbour unless told otherwise. */
+export function tokensOf(
+  config: ModelConfig,
+  [height, width]: readonly [height: number, width: number] = [config.size, config.size],
+): number[] {
+  return config.channels.map((_, level) => levelSide(config, level, height) * levelSide(config, level, width));
 }
 
 function downTables(g: GraphBuilder, config: ModelConfig, prefix: string, batch: number, stage: "request" | "step") {
@@ -105,14 +131,25 @@ function downTables(g: GraphBuilder, config: ModelConfig, prefix: string, batch:
   );
 }
 
-/** Embedding of time and pooled text: silu(time + pooled[rows]), [B, time_dim]. */
-function condition(g: GraphBuilder, config: ModelConfig, pooled: Value, rows: Value, t: Value): Value {
-  return g.scope("embedding", () => {
-    const first = linear(g, timestepFeatures(g, t, TIME_FEATURES), dense(g, "time1", config.time_dim, TIME_FEATURES), {
-      activation: "silu",
+/** Embedding of time, of the level of noise where there is one, and of pooled text: silu(time + pooled[rows]), [B, time_dim]. */
+function condition(
+  g: GraphBuilder,
+  config: ModelConfig,
+  pooled: Value,
+  rows: Value,
+  t: Value,
+  level: Value | undefined,
+): Value {
+  const first = (name: string, time: Value, options: { activation?: "silu" } = {}) =>
+    linear(g, timestepFeatures(g, time, TIME_FEATURES), dense(g, name, config.time_dim, TIME_FEATURES), {
+      ...options,
       dtype: "f32",
     });
-    const time = linear(g, first, dense(g, "time2", config.time_dim, config.time_dim), { dtype: "f32" });
+  return g.scope("embedding", () => {
+    const waves = level
+      ? add(g, first("time1", t), first("level1", level), "silu")
+      : first("time1", t, { activation: "silu" });
+    const time = linear(g, waves, dense(g, "time2", config.time_dim, config.time_dim), { dtype: "f32" });
     return add(g, embedding(g, pooled, rows), time, "silu");
   });
 }

@@ -1,6 +1,6 @@
 // Who attends to what: the segment tables of a request's attention, as plain data.
 import type { ModelConfig } from "./config.ts";
-import { tokensPerNeighbor } from "./reimagen.ts";
+import { tokensOf } from "./reimagen.ts";
 
 /** What one evaluation of the U-Net is shown. */
 export interface Shown {
@@ -13,11 +13,16 @@ export interface Shown {
 /** Row and number of tokens, for each segment of each sample. */
 type Table = Uint32Array<ArrayBuffer>;
 
-/** Values of the inputs `rows` and `table.*` of `reimagen`: an entry of `shown` an evaluation. */
-export function stepTables(config: ModelConfig, shown: readonly Shown[]): Map<string, Table> {
-  const tokens = tokensPerNeighbor(config);
+/** Values of the inputs `rows` and `table.*` of `reimagen`: an entry of `shown` an evaluation. `extent`: of x, height and width. */
+export function stepTables(
+  config: ModelConfig,
+  shown: readonly Shown[],
+  extent: readonly [height: number, width: number] = [config.size, config.size],
+): Map<string, Table> {
+  const tokens = tokensOf(config, extent);
+  const perNeighbor = tokensOf(config);
   const coarsest = tokens.length - 1;
-  const tables = downTables(config, "table", shown);
+  const tables = downTables(config, "table", shown, tokens);
   tables.set(
     "rows",
     Uint32Array.from(shown, ({ text }) => text.row),
@@ -25,7 +30,7 @@ export function stepTables(config: ModelConfig, shown: readonly Shown[]): Map<st
   const withNeighbors = (level: number, own: boolean) => (entry: Shown, sample: number) => [
     ...self(own, sample, tokens[level]!),
     [entry.text.row, entry.text.length],
-    [entry.neighbors.first, entry.neighbors.count * tokens[level]!],
+    ...(config.neighbors ? [[entry.neighbors.first, entry.neighbors.count * perNeighbor[level]!]] : []),
   ];
   tables.set("table.middle", tableOf(shown, withNeighbors(coarsest, true)));
   config.up_attention.forEach((attends, level) => {
@@ -41,11 +46,17 @@ export function neighborTables(config: ModelConfig, captions: readonly Shown["te
     config,
     "neighbor.table",
     captions.map((text) => ({ text, neighbors: none })),
+    tokensOf(config),
   );
 }
 
-function downTables(config: ModelConfig, prefix: string, shown: readonly Shown[]): Map<string, Table> {
-  const tokens = tokensPerNeighbor(config);
+/** `tokens`: of the picture itself at each level. */
+function downTables(
+  config: ModelConfig,
+  prefix: string,
+  shown: readonly Shown[],
+  tokens: readonly number[],
+): Map<string, Table> {
   const tables = new Map<string, Table>();
   config.down_attention.forEach((attends, level) => {
     if (!attends) return;

@@ -26,13 +26,15 @@ export interface Conditions {
   readonly text: Tokens;
 }
 
-/** x [B, S, S, 3 (+ cond_channels)] -> the stem's feature map [B, S / patch, S / patch, channels[0]]. */
-export function stem(g: GraphBuilder, config: ModelConfig, x: Value): Value {
+/** x [B, H, W, 3], and where the model takes one beside it `low` of the same shape -> the stem's feature map [B, H / patch, W / patch, channels[0]]. */
+export function stem(g: GraphBuilder, config: ModelConfig, x: Value, low: Value | undefined): Value {
   const inputs = (3 + config.cond_channels) * config.patch ** 2;
-  const unshuffled = config.patch > 1 ? pixelUnshuffle(g, x, config.patch) : x;
-  return g.scope("stem", () =>
-    toStorage(g, conv2d(g, unshuffled, namedWeights(g).conv("stem", config.channels[0]!, inputs, 3), { padding: 1 })),
-  );
+  const patches = (picture: Value) => (config.patch > 1 ? pixelUnshuffle(g, picture, config.patch) : picture);
+  return g.scope("stem", () => {
+    // Joined as patches: those of `low` do not change from step to step.
+    const both = low ? concat(g, patches(x), patches(low)) : patches(x);
+    return toStorage(g, conv2d(g, both, namedWeights(g).conv("stem", config.channels[0]!, inputs, 3), { padding: 1 }));
+  });
 }
 
 /** The down-stack `f` after the stem: h -> every block's feature map, in order. `tables` of each level that attends: self where it has it, text. */
@@ -93,7 +95,7 @@ export function neighborTokensOf(g: GraphBuilder, config: ModelConfig, level: nu
 }
 
 /**
- * The middle and the up-stack `g`: prediction [B, S, S, 3], f32. `neighbors`: tokens of each level.
+ * The middle and the up-stack `g`: prediction [B, H, W, 3], f32. `neighbors`: tokens of each level, of a model that sees them.
  * `tables`: u32 [B, 3, 2] for the middle (self, text, neighbours), and for each level of the up-stack (self where it has it, text, neighbours).
  */
 export function upStack(
@@ -101,13 +103,14 @@ export function upStack(
   config: ModelConfig,
   skips: readonly Value[],
   conditions: Conditions,
-  neighbors: readonly Tokens[],
+  neighbors: readonly Tokens[] | undefined,
   tables: { middle: Value; up: readonly (Value | undefined)[] },
 ): Value {
   const last = config.channels.length - 1;
   const remaining = [...skips];
+  const contexts = (level: number) => (neighbors ? [conditions.text, neighbors[level]!] : [conditions.text]);
   let h = residualBlock(g, config, "mid1", skips.at(-1)!, config.channels[last]!, conditions);
-  h = contextAttention(g, config, "mid_attn", h, true, [conditions.text, neighbors[last]!], tables.middle);
+  h = contextAttention(g, config, "mid_attn", h, true, contexts(last), tables.middle);
   h = residualBlock(g, config, "mid2", h, config.channels[last]!, conditions);
   for (let level = last; level >= 0; level--) {
     const channels = config.channels[level]!;
@@ -121,7 +124,7 @@ export function upStack(
           `up_attn.${level}.${block}`,
           h,
           config.self_attention[level]!,
-          [conditions.text, neighbors[level]!],
+          contexts(level),
           table,
         );
     }

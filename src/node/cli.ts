@@ -6,6 +6,7 @@ import type { Stage } from "../graph/graph.ts";
 import { exitCodeHelp, exitCodeOf, usageExitCode } from "./commands/exit-codes.ts";
 import {
   adapterOption,
+  cascadeOptions,
   databaseOption,
   excludeOption,
   jsonOption,
@@ -19,6 +20,7 @@ import {
   samplingOptions,
   settingsOf,
   tuningOption,
+  upscaleStepsOption,
 } from "./commands/options.ts";
 import type { PipelineCommand } from "./commands/pipeline.ts";
 import type { HandNeighbor } from "./commands/request.ts";
@@ -88,6 +90,8 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     ...[...samplingOptions(), adapterOption(), modelOption()],
     ...[databaseOption(), tuningOption(), jsonOption()],
   ]);
+  command.optionsGroup("To enlarge what is drawn, stage by stage:");
+  addOptions(command, [...cascadeOptions(), upscaleStepsOption()]);
   command.optionsGroup("For pipelines as diffusers saves them (Stable Diffusion, DeepFloyd IF):");
   addOptions(command, pipelineOptions());
   command.addHelpText("after", exitCodeHelp).action(async (words: string[], given: GenerateFlags) => {
@@ -103,10 +107,11 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
         ...flags,
         prompt: isExample ? example.prompt : words.join(" "),
         byHand: flags.neighbor,
-        k: flags.retrieve ?? (flags.neighbor.length > 0 ? 0 : defaultK),
-        settings: settingsOf(flags),
-        output: flags.output,
-        tuning: flags.tuning,
+        k: flags.retrieve,
+        usualK: flags.neighbor.length > 0 ? 0 : defaultK,
+        settings: settingsOf({ ...givenFlags(command, given), ...(isExample && exampleFlags(command)) }),
+        ...{ size: flags.size, picture: flags.picture, noiseLevel: flags.noiseLevel },
+        ...{ upscaleSteps: flags.upscaleSteps, output: flags.output, tuning: flags.tuning },
       },
       signal,
     );
@@ -118,8 +123,11 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
 function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags): PipelineCommand {
   const { model, neighbor: byHand, retrieve: k = 0, exclude, database } = flags;
   const among = (...names: string[]) => samplingOptions().filter((option) => names.includes(option.attributeName()));
-  const thresholding = among("threshold", "thresholdRange", "thresholdQuantile", "thresholdMax");
-  refuseGiven(command, thresholding, `${model} is a pipeline of public models, which bring thresholding of their own`);
+  refuseGiven(
+    command,
+    [...among("threshold", "thresholdRange", "thresholdQuantile", "thresholdMax"), upscaleStepsOption()],
+    `${model} is a pipeline of public models, which bring settings of their own`,
+  );
   if (k + byHand.length === 0)
     refuseGiven(
       command,
@@ -152,6 +160,10 @@ function refuseGiven(command: Command, options: readonly Option[], why: string):
   const option = options.find((each) => isGiven(command, each.attributeName()));
   if (option) throw new ReimagenError("argument", `${option.long} does not go with this model: ${why}`);
 }
+
+/** Defaults are the model's: upscalers have their own. */
+const givenFlags = <Flags extends object>(command: Command, flags: Flags): Partial<Flags> =>
+  Object.fromEntries(Object.entries(flags).filter(([name]) => isGiven(command, name))) as Partial<Flags>;
 
 const isGiven = (command: Command, name: string) => command.getOptionValueSource(name) === "cli";
 
@@ -205,7 +217,7 @@ function addExplain(reimagen: Command): void {
     await explain({
       ...flags,
       k: flags.retrieve,
-      settings: settingsOf(flags),
+      settings: settingsOf(givenFlags(command, flags)),
       stage: flags.stage,
       svg: flags.svg,
       tuning: flags.tuning,
@@ -223,7 +235,10 @@ function addTune(reimagen: Command, signal: AbortSignal): void {
   command.addHelpText("after", exitCodeHelp);
   command.action(async (flags: CommonFlags & SamplingFlags & { retrieve: number; retune: boolean }) => {
     const { tune } = await import("./commands/tune.ts");
-    await tune({ ...flags, k: flags.retrieve, settings: settingsOf(flags), tuning: flags.tuning }, signal);
+    await tune(
+      { ...flags, k: flags.retrieve, settings: settingsOf(givenFlags(command, flags)), tuning: flags.tuning },
+      signal,
+    );
   });
 }
 

@@ -35,13 +35,13 @@ export const averagePool: Op<Record<string, never>> = {
 
   variants: [
     {
-      name: `${name}.vec4`,
+      name: "average_pool.vec4",
       suits: "any",
       unfit: (_, [x]) => unfitForVec4(x),
       launch: ([x], output) => launch("vec4", vec4, x!, output, 4),
     },
     {
-      name: `${name}.simple`,
+      name: "average_pool.simple",
       suits: "any",
       unfit: (_, [x]) => unfitForScalar(x),
       launch: ([x], output) => launch("simple", simple, x!, output, 1),

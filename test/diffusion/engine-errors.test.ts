@@ -121,7 +121,7 @@ describe("what cannot be drawn is refused before any work", () => {
       "picture",
       /^neighbour 1 is a picture without pixels \(0x3\)$/,
     ],
-    ["half a picture", { pictures: 0.5 }, {}, "argument", /^pictures must be a positive integer, got 0.5$/],
+    ["half a picture", { pictures: 0.5 }, {}, "argument", /^pictures must be a whole number of at least 1, got 0.5$/],
     ["a negative seed", {}, { seed: -1 }, "argument", /seed .*got -1$/],
     ["eta above 1", {}, { guidance: { eta: 1.5 } }, "argument", /^eta must be in \[0, 1\], got 1.5$/],
   ];

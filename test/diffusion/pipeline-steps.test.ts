@@ -1,9 +1,10 @@
 // The first step of pipelines, guidance and an upscaler's smaller picture included, against the published formulas in f64 on the U-Net's own answers.
 import { expect, it } from "vitest";
+import type { LowPictures } from "../../src/diffusion/low.ts";
 import type { PipelineDefinition } from "../../src/diffusion/pipeline/definition.ts";
 import type { PipelineClass } from "../../src/diffusion/pipeline/model-index.ts";
 import { openPipeline } from "../../src/diffusion/pipeline/pipeline.ts";
-import type { LowPictures, PipelineRequest } from "../../src/diffusion/pipeline/request.ts";
+import type { PipelineRequest } from "../../src/diffusion/pipeline/request.ts";
 import { openCheckpoint } from "../../src/io/checkpoint.ts";
 import { subfolder } from "../../src/io/folder.ts";
 import type { Picture } from "../../src/io/picture.ts";

@@ -9,7 +9,7 @@ import { neighborTables, stepTables } from "../../src/models/tables.ts";
 import { loadWeights } from "../../src/models/weights.ts";
 import { testGpu } from "../gpu.ts";
 
-/** What to run: `recorded` holds `in.x`, `in.t`, `in.ids`, `in.neighbors`, `in.neighbor_ids` and for super-resolution `in.low`, as PyTorch has them. */
+/** What to run: `recorded` holds `in.x`, `in.t`, `in.ids`, `in.neighbors`, `in.neighbor_ids` and for super-resolution `in.low` and `in.level`, as PyTorch has them. */
 export interface Example {
   readonly config: ModelConfig;
   readonly checkpoint: Safetensors;
@@ -19,6 +19,8 @@ export interface Example {
   readonly weights?: "q8";
   /** How many of the recorded neighbours to encode. */
   readonly neighbors: number;
+  /** Runs another recorded picture, `in.x.<picture>` with its `in.low.<picture>`. */
+  readonly picture?: string;
   /** How many of them each evaluation sees: one evaluation, or two as guidance makes them. */
   readonly shown: readonly [number] | readonly [number, number];
 }
@@ -28,12 +30,16 @@ export async function runModel(example: Example, probe?: (name: string, value: V
   const { config, checkpoint, recorded, storage, neighbors, weights: kind = storage } = example;
   const gpu = await testGpu();
   const g = new GraphBuilder(storage, kind);
-  const x = g.input("x", [1, config.size, config.size, 3], "step");
+  const [inX, inLow] = ["in.x", "in.low"].map((name) => (example.picture ? `${name}.${example.picture}` : name));
+  const extent = recorded.tensors.get(inX!)!.shape.slice(2) as [number, number];
+  const x = g.input("x", [1, ...extent, 3], "step");
+  const low = config.cond_channels ? g.input("low", x.type.shape, "request") : undefined;
   const evaluations = example.shown.length;
   const shape = { pictures: 1, evaluations, texts: 1, neighbors } as const;
-  const v = reimagen(g, config, shape, x, (name, value) => {
+  const named = (name: string, value: Value) => {
     if (probe?.(name, value)) g.output(name, value);
-  });
+  };
+  const v = reimagen(g, config, shape, x, named, low);
   g.output("v", v);
   const graph = g.finish();
   const weights = await loadWeights(gpu, checkpoint, weightsOf(graph));
@@ -47,11 +53,14 @@ export async function runModel(example: Example, probe?: (name: string, value: V
     const captions = Array.from({ length: neighbors }, (_, n) => text(1 + n));
     for (const [input, table] of neighborTables(config, captions)) executor.write(input, table);
   }
-  executor.write("x", await channelsLast(recorded, "in.x"));
-  if (config.cond_channels) executor.write("low", await channelsLast(recorded, "in.low"));
+  executor.write("x", await channelsLast(recorded, inX!));
+  if (low) {
+    executor.write("low", await channelsLast(recorded, inLow!));
+    executor.write("level", await floats(recorded, "in.level"));
+  }
   executor.write("t", await floats(recorded, "in.t"));
   const shown = example.shown.map((count) => ({ text: text(0), neighbors: { first: 0, count } }));
-  for (const [input, table] of stepTables(config, shown)) executor.write(input, table);
+  for (const [input, table] of stepTables(config, shown, extent)) executor.write(input, table);
 
   executor.run("request");
   executor.run("step");

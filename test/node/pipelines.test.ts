@@ -103,7 +103,12 @@ describe("reimagen generate --model", () => {
     ["what neighbours alone need", ["--model", "sd", "--eta", "0.5"], 2, /--eta does not go with this model: sd is/],
     ["thresholding", ["--model", "sd", "--threshold", "none"], 2, /--threshold does not go with this model: sd is/],
     ["settings of pipelines for the shipped model", ["--negative", "x"], 2, /--negative does not go with this model/],
-    ["a size that is none", ["--model", "sd", "--size", "64"], 2, /It must be <width>x<height>, such as 768x512/],
+    [
+      "a size that is none",
+      ["--model", "sd", "--size", "64by64"],
+      2,
+      /It must be <side> or <width>x<height>, such as 256 or 768x512/,
+    ],
     ["an upscaler and no picture", ["--model", "x4"], 2, /x4 is an upscaler: it needs a smaller picture to start from/],
   ])("refuses %s", async (_, args, code, sentence) => {
     const ended = await run("generate", "a fox", ...args, "-o", "none.png");

@@ -16,7 +16,7 @@ class Art:
 
     size: int
     sha256: str
-    pixels: torch.Tensor  # uint8 [N, 4, S, S], straight alpha
+    pixels: torch.Tensor  # uint8 [N, S, S, 4], straight alpha, mapped from the file
     entities: list  # name of each drawing's entity
     tags: list
     groups: list
@@ -32,17 +32,22 @@ class Art:
         hidden = {*self.held_out["first"], *self.held_out["second"]}
         return sorted(name for name in self.of_entity if name not in hidden)
 
+    def take(self, indices):
+        """Drawings as float [n, 4, S, S] in [0, 255]."""
+        return self.pixels[indices].permute(0, 3, 1, 2).float()
 
-def read_art(size, folder=DATA):
-    """Reads art-SIZE.bin and art-SIZE.json."""
+
+def read_art(size, folder=DATA, left_out=()):
+    """Reads art-SIZE.bin and art-SIZE.json; drawings in the styles `left_out` are never drawn."""
     stem = Path(folder) / f"art-{size}"
     index = json.loads(stem.with_suffix(".json").read_text())
     records = index["pictures"]
-    raw = np.fromfile(stem.with_suffix(".bin"), np.uint8).reshape(len(records), size, size, 4)
+    # Copied on write, never written: processes share the file's pages.
+    raw = np.memmap(stem.with_suffix(".bin"), np.uint8, "c", shape=(len(records), size, size, 4))
     art = Art(
         size=size,
         sha256=index["sha256"],
-        pixels=torch.from_numpy(np.ascontiguousarray(raw.transpose(0, 3, 1, 2))),
+        pixels=torch.from_numpy(raw),
         entities=[record["entity"] for record in records],
         tags=[record["tags"] for record in records],
         groups=[record["group"] for record in records],
@@ -52,12 +57,13 @@ def read_art(size, folder=DATA):
         held_out=index["heldOut"],
     )
     for i, entity in enumerate(art.entities):
+        if art.styles[i] in left_out:
+            continue
         art.of_entity.setdefault(entity, []).append(i)
     return art
 
 
 def on_white(rgba):
-    """uint8 or float [..., 4, H, W] -> float [..., 3, H, W] in [0, 255]."""
-    rgba = rgba.float()
+    """[..., 4, H, W] -> [..., 3, H, W], both in [0, 255]."""
     alpha = rgba[..., 3:, :, :] / 255
     return rgba[..., :3, :, :] * alpha + 255 * (1 - alpha)

@@ -1,8 +1,13 @@
 """Checks what training draws: `python3 check.py [SAMPLES]`. Prints one line a check; ends with an error at the first that fails."""
 
 import hashlib
+import json
 import random
+import signal
+import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +31,7 @@ def main():
     check_pairs(art, scenes, count)
     check_batches(scenes)
     check_words(scenes)
+    check_resume()
 
 
 def check_second_list(art):
@@ -103,6 +109,31 @@ def check_words(scenes):
     spelled = scenes.tokenizer.ids("zq9x", 32)
     assert UNKNOWN not in spelled, "an unknown word is not spelled out"
     print("words: every caption is in the vocabulary, others are spelled out")
+
+
+def check_resume():
+    """A run that is killed and started again ends with the very weights of one that is not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        plan = json.loads((HERE / "configs/base-64.json").read_text())
+        small = dict(channels=(64, 64), blocks=(1, 1), text_layers=1)
+        plan.update(model=small, batch=2, steps=40, recipe=dict(backgrounds=1), tokenizer=str(HERE / "../emoji-64/tokenizer.json"))
+        (folder / "plan.json").write_text(json.dumps(plan))
+        command = [sys.executable, HERE / "train.py", folder / "plan.json", "--threads", "1", "--save-every", "0", "--sheet-every", "1000"]
+        subprocess.run([*command, "--out", folder / "whole"], check=True, stdout=subprocess.DEVNULL)
+        run = subprocess.Popen([*command, "--out", folder / "cut"], stdout=subprocess.DEVNULL)
+        while not (folder / "cut/checkpoint.pt").exists():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        stopped = torch.load(folder / "cut/checkpoint.pt")["state"]["step"]
+        assert stopped < 40, "the run was over before it was killed"
+        subprocess.run([*command, "--out", folder / "cut"], check=True, stdout=subprocess.DEVNULL)
+        whole, cut = (torch.load(folder / run / "checkpoint.pt") for run in ("whole", "cut"))
+    for part in ("model", "average"):
+        assert all(torch.equal(whole[part][key], cut[part][key]) for key in whole[part]), f"{part} differs after a kill"
+    print(f"resuming: killed at step {stopped} of 40, the end is the same to the last bit")
 
 
 if __name__ == "__main__":

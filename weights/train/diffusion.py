@@ -1,8 +1,7 @@
-"""The process that training and sampling share: noise levels, the v-target, guided DDIM."""
-
-import math
+"""The process that training and sampling share: noise levels, the loss, guided DDIM."""
 
 import torch
+import torch.nn.functional as F
 
 from reimagen import cosine
 from tokenizer import END
@@ -22,35 +21,65 @@ def draw_levels(count, generator):
 
 
 def add_noise(x, t, noise):
-    """-> the noisy picture and the v that it asks for."""
-    alpha, sigma = (part[:, None, None, None] for part in cosine(t))
-    return alpha * x + sigma * noise, alpha * noise - sigma * x
+    """The picture at level t."""
+    alpha, sigma = levels(t)
+    return alpha * x + sigma * noise
+
+
+def v_of(prediction, t, noisy, kind):
+    """What the model predicted, as v; `kind` is "v" or "x0"."""
+    alpha, sigma = levels(t)
+    return prediction if kind == "v" else (alpha * noisy - prediction) / sigma.clamp(min=0.02)
+
+
+def loss(prediction, x, t, noise, kind):
+    """Mean square error of v. A model that predicts x0 is judged by the v that follows from it."""
+    alpha, sigma = levels(t)
+    if kind == "v":
+        return (prediction - (alpha * noise - sigma * x)).square().mean()
+    return ((prediction - x) / sigma.clamp(min=0.02)).square().mean()
+
+
+def upsampled(x, factor):
+    """The low-resolution picture of x, upsampled again (bilinear)."""
+    return F.interpolate(F.avg_pool2d(x, factor), scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def levels(t):
+    """alpha and sigma, each [B, 1, 1, 1]."""
+    return (part[:, None, None, None] for part in cosine(t))
 
 
 @torch.no_grad()
-def sample(model, ids, neighbours, noise, steps=30, gamma=3.0, eta=0.5):
+def sample(model, ids, neighbours, noise, kind="v", low=None, steps=30, gamma=3.0, eta=0.5):
     """DDIM with interleaved guidance (text-enhanced in a share `eta` of the steps, neighbour-enhanced in the others).
 
-    neighbours: (pictures, ids, keep), keep all false for none: then the text alone guides. -> x in [-1, 1].
+    neighbours: (pictures, ids, keep), keep all false for none: then the text alone guides; None for a stage that sees none.
+    low: (picture, level) for super-resolution; gamma = 1 for no guidance. -> x in [-1, 1].
     """
-    pictures, neighbour_ids, keep = neighbours
-    seen = model.encode_neighbors(pictures, neighbour_ids, keep)
-    unseen = [(tokens, torch.zeros_like(mask)) for tokens, mask in seen]
+    seen = model.encode_neighbors(*neighbours) if neighbours else None
+    unseen = seen and [(tokens, torch.zeros_like(mask)) for tokens, mask in seen]
     untold = torch.zeros_like(ids)
     untold[:, 0] = END
-    if not keep.any():
+    if not neighbours or not neighbours[2].any():
         eta = 1.0
+    picture, level = low or (None, None)
     x, due = noise, 0.0
     for step in range(steps):
-        t, until = 1 - step / steps, 1 - (step + 1) / steps
-        times = torch.full((len(x),), t, device=x.device)
-        due += eta
-        text_enhanced = due >= 1 - 1e-6
-        due -= text_enhanced
-        both = model(x, times, ids, seen).float()
-        less = model(x, times, *((untold, seen) if text_enhanced else (ids, unseen))).float()
-        v = less + gamma * (both - less)
-        (alpha, sigma), (next_alpha, next_sigma) = ((math.cos(u * math.pi / 2), math.sin(u * math.pi / 2)) for u in (t, until))
-        clean = (alpha * x - sigma * v).clamp(-1, 1)
-        x = next_alpha * clean + next_sigma * (x - alpha * clean) / max(sigma, 1e-4)
+        t, until = (torch.full((len(x),), 1 - at / steps, device=x.device) for at in (step, step + 1))
+        entry = x if low is None else torch.cat([x, picture], 1)
+
+        def v(text, near, entry=entry, t=t, x=x):
+            return v_of(model(entry, t, text, near, level).float(), t, x, kind)
+
+        full = v(ids, seen)
+        if gamma != 1:
+            due += eta
+            text_enhanced = due >= 1 - 1e-6
+            due -= text_enhanced
+            less = v(untold, seen) if text_enhanced else v(ids, unseen)
+            full = less + gamma * (full - less)
+        (alpha, sigma), (next_alpha, next_sigma) = levels(t), levels(until)
+        clean = (alpha * x - sigma * full).clamp(-1, 1)
+        x = next_alpha * clean + next_sigma * (x - alpha * clean) / sigma.clamp(min=1e-4)
     return clean

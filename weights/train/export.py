@@ -33,7 +33,13 @@ def main():
 
     options.folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(options.folder / "model.safetensors", weights)
-    described = dict(architecture="reimagen", prediction="v", schedule="cosine", **asdict(config))
+    # A checkpoint of the first version says nothing of its prediction, which is v.
+    prediction = saved.get("plan", {}).get("prediction", "v")
+    described = dict(architecture="reimagen", prediction=prediction, schedule="cosine", **asdict(config))
+    if config.cond_channels:
+        described.update(low_factor=saved["plan"]["low"]["factor"], steps=saved["plan"]["low"]["steps"])
+    else:
+        del described["neighbors"]
     (options.folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
     if (options.folder / "tokenizer.json").resolve() != TOKENIZER.resolve():
         shutil.copyfile(TOKENIZER, options.folder / "tokenizer.json")
@@ -64,33 +70,32 @@ def write_safetensors(path, tensors):
 def golden(model, tokenizer, seed=11, time=0.6):
     """One pass with a prompt and two neighbours of noise. -> tensors by name."""
     config, generator = model.config, torch.Generator().manual_seed(seed)
-    inputs = 3 + config.cond_channels
-    x = torch.randn(1, inputs, config.size, config.size, generator=generator).double()
-    neighbours = torch.rand(1, 2, 3, config.size, config.size, generator=generator).double() * 2 - 1
+    x = torch.randn(1, 3 + config.cond_channels, config.size, config.size, generator=generator).double()
+    t, level = torch.tensor([time]).double(), None
+    found = {"in.x": x, "in.t": t}
+    if config.cond_channels:
+        level = found["in.level"] = torch.tensor([0.2]).double()
     ids = torch.tensor([tokenizer.ids("a sloth on the beach", config.text_len)])
-    neighbour_ids = torch.tensor([[tokenizer.ids(text, NEIGHBOUR_TEXT_LENGTH) for text in ("sloth emoji", "bear emoji")]])
-    t, keep = torch.tensor([time]).double(), torch.ones(1, 2, dtype=torch.bool)
-
     text, mask = model.text(ids)
-    embedding = model.embed(t, text, mask)
+    embedding = model.embed(t, text, mask, level)
     coarsest, skips = model.down_stack(x, embedding, text, mask)
-    two = model.encode_neighbors(neighbours, neighbour_ids, keep)
-    one = model.encode_neighbors(neighbours[:, :1], neighbour_ids[:, :1], keep[:, :1])
-    found = {
-        "in.x": x,
-        "in.t": t,
-        "in.neighbors": neighbours,
-        "text.tokens": text,
-        "embedding": embedding,
-        "down.out": coarsest,
-        "v.two_neighbors": model(x, t, ids, two),
-        "v.one_neighbor": model(x, t, ids, one),
-        "v.no_neighbor": model(x, t, ids),
-        **{f"down.skip{i}": skip for i, skip in enumerate(skips)},
-        **{f"neighbors.level{level}": tokens for level, (tokens, _) in enumerate(two)},
-    }
-    found = {name: tensor.float() for name, tensor in found.items()}
-    return {**found, "in.ids": ids.int(), "in.neighbor_ids": neighbour_ids.int()}
+    found.update({"text.tokens": text, "embedding": embedding, "down.out": coarsest})
+    found.update({f"down.skip{i}": skip for i, skip in enumerate(skips)})
+    found["v.no_neighbor"] = model(x, t, ids, None, level)
+    rows = {"in.ids": ids.int()}
+    if config.neighbors:
+        neighbours = torch.rand(1, 2, 3, config.size, config.size, generator=generator).double() * 2 - 1
+        captions = ("sloth emoji", "bear emoji")
+        neighbour_ids = torch.tensor([[tokenizer.ids(text, NEIGHBOUR_TEXT_LENGTH) for text in captions]])
+        keep = torch.ones(1, 2, dtype=torch.bool)
+        two = model.encode_neighbors(neighbours, neighbour_ids, keep)
+        one = model.encode_neighbors(neighbours[:, :1], neighbour_ids[:, :1], keep[:, :1])
+        found["in.neighbors"] = neighbours
+        found.update({f"neighbors.level{i}": tokens for i, (tokens, _) in enumerate(two)})
+        found["v.two_neighbors"] = model(x, t, ids, two, level)
+        found["v.one_neighbor"] = model(x, t, ids, one, level)
+        rows["in.neighbor_ids"] = neighbour_ids.int()
+    return {**{name: tensor.float() for name, tensor in found.items()}, **rows}
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class Config:
     vocab: int = 4096
     time_dim: int = 512
     cond_channels: int = 0  # 3 for a super-resolution stage: the upsampled low-resolution picture
+    neighbors: bool = True  # False for a stage that sees none
 
 
 class RMSNorm(nn.Module):
@@ -157,6 +158,9 @@ class ReImagen(nn.Module):
         self.text = TextEncoder(config)
         self.time1 = nn.Linear(2 * TIME_FREQUENCIES, config.time_dim)
         self.time2 = nn.Linear(config.time_dim, config.time_dim)
+        if config.cond_channels:
+            # The level of the noise that was added to the low-resolution picture, told as the time is.
+            self.level1 = zeroed(nn.Linear(2 * TIME_FREQUENCIES, config.time_dim))
         self.pool_norm, self.pool = nn.LayerNorm(config.text_dim), nn.Linear(config.text_dim, config.time_dim)
         self.stem = nn.Conv2d((3 + config.cond_channels) * config.patch**2, channels[0], 3, padding=1)
 
@@ -168,8 +172,9 @@ class ReImagen(nn.Module):
             self.down_attn.append(self._attentions(level, config.down_attention[level]))
 
         sides = [config.size // config.patch >> level for level in range(len(channels))]
-        self.neighbor = nn.ModuleList(nn.Linear(width, config.text_dim) for width in channels)
-        self.neighbor_pos = nn.ParameterList(torch.randn(side * side, config.text_dim) * 0.02 for side in sides)
+        if config.neighbors:
+            self.neighbor = nn.ModuleList(nn.Linear(width, config.text_dim) for width in channels)
+            self.neighbor_pos = nn.ParameterList(torch.randn(side * side, config.text_dim) * 0.02 for side in sides)
         self.mid1, self.mid2 = ResBlock(coarsest, coarsest, config), ResBlock(coarsest, coarsest, config)
         self.mid_attn = Attention(coarsest, config)
 
@@ -188,11 +193,12 @@ class ReImagen(nn.Module):
         own = config.self_attention[level]
         return nn.ModuleList(Attention(config.channels[level], config, own) for _ in range(count))
 
-    def embed(self, t, text, mask):
-        """t [B], text [B, T, D], mask [B, T] -> embedding of time and text [B, time_dim]."""
-        steps = torch.arange(TIME_FREQUENCIES, device=t.device, dtype=t.dtype)
-        angles = 1000 * t[:, None] * torch.exp(-math.log(10000) * steps / TIME_FREQUENCIES)
-        time = self.time2(F.silu(self.time1(torch.cat([angles.cos(), angles.sin()], 1))))
+    def embed(self, t, text, mask, level=None):
+        """t [B], text [B, T, D], mask [B, T], level [B] of the low-resolution picture's noise -> embedding [B, time_dim]."""
+        time = self.time1(waves(t))
+        if level is not None:
+            time = time + self.level1(waves(level))
+        time = self.time2(F.silu(time))
         pooled = (text * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
         return F.silu(time + self.pool(self.pool_norm(pooled)))
 
@@ -226,10 +232,10 @@ class ReImagen(nn.Module):
         batch, count = keep.shape
         text, mask = self.text(ids.flatten(0, 1))
         x = pictures.flatten(0, 1)
+        clean, level = torch.zeros(batch * count, device=x.device, dtype=x.dtype), None
         if self.config.cond_channels:
-            x = torch.cat([x, torch.zeros_like(x)], 1)
-        clean = torch.zeros(batch * count, device=x.device, dtype=x.dtype)
-        _, skips = self.down_stack(x, self.embed(clean, text, mask), text, mask)
+            x, level = torch.cat([x, torch.zeros_like(x)], 1), clean
+        _, skips = self.down_stack(x, self.embed(clean, text, mask, level), text, mask)
         levels, last = [], -1
         for level, blocks in enumerate(self.down):
             last += len(blocks)
@@ -238,10 +244,11 @@ class ReImagen(nn.Module):
             levels.append((tokens.reshape(batch, -1, tokens.shape[-1]), kept))
         return levels
 
-    def forward(self, x, t, ids, neighbors=None):
-        """`neighbors`: what `encode_neighbors` returned, or None. -> the v-prediction [B, 3, S, S]."""
+    def forward(self, x, t, ids, neighbors=None, level=None):
+        """`neighbors`: what `encode_neighbors` returned, or None; a super-resolution stage takes the low-resolution picture,
+        upsampled and noised, as x's last channels, and the noise's level [B]. -> the prediction [B, 3, S, S]."""
         text, mask = self.text(ids)
-        embedding = self.embed(t, text, mask)
+        embedding = self.embed(t, text, mask, level)
         h, skips = self.down_stack(x, embedding, text, mask)
         contexts = [(text, mask)] * len(self.up)
         if neighbors is not None:
@@ -265,6 +272,13 @@ def relative_buckets(length):
     log = torch.log(far.float().clamp(min=1) / exact) / math.log(FARTHEST_BUCKET / exact) * (half - exact)
     coarse = (exact + log.long()).clamp(max=half - 1)
     return (distance > 0).long() * half + torch.where(far < exact, far, coarse)
+
+
+def waves(t):
+    """t [B] -> cosines and sines of 64 frequencies, [B, 128]."""
+    steps = torch.arange(TIME_FREQUENCIES, device=t.device, dtype=t.dtype)
+    angles = 1000 * t[:, None] * torch.exp(-math.log(10000) * steps / TIME_FREQUENCIES)
+    return torch.cat([angles.cos(), angles.sin()], 1)
 
 
 def cosine(t):

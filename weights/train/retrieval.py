@@ -124,7 +124,9 @@ def describe(art):
     parts = []
     for begin in range(0, len(half), 1024):
         part = slice(begin, begin + 1024)
-        small = F.grid_sample(255 - on_white(art.pixels[part]), grids[part], align_corners=False)
+        # From 64 pixels a side at every size, so that the filters hold the same pairs apart.
+        whole = F.interpolate(255 - on_white(art.take(part)), 64, mode="area")
+        small = F.grid_sample(whole, grids[part], align_corners=False)
         parts.append(1 - F.avg_pool2d(small, 32 // DESCRIPTOR_SIDE).flatten(1) / 255)
     return torch.cat(parts).numpy()
 

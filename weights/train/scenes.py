@@ -14,6 +14,7 @@ from retrieval import find_neighbours
 
 NEIGHBOUR_TEXT_LENGTH = 14
 SLOTS = 3  # at most so many drawings in a scene
+CROP_GRID = 8  # pieces begin where low-resolution pixels do
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Recipe:
     same_family: float = 1.6  # weight of a neighbour of the same family of styles; those of other families weigh 1
     drop_neighbours: float = 0.1
     drop_text: float = 0.1
-    counts: tuple = (0.5, 0.35, 0.15)  # batches with 1, 2, 3 neighbours
+    counts: tuple = (0.5, 0.35, 0.15)  # batches with 1, 2, 3 neighbours; empty for a stage without neighbours
     backgrounds: int = 64  # of each kind
 
 
@@ -47,29 +48,29 @@ class Slot:
 
 
 class Scenes:
-    """Composes batches of `size` x `size` pixels."""
+    """Composes batches: pictures of `size` x `size` pixels, or square pieces of them, `crop` pixels wide."""
 
-    def __init__(self, art, tokenizer, text_length, recipe=None, seed=0, names=None):
+    def __init__(self, art, tokenizer, text_length, recipe=None, seed=0, names=None, size=None, crop=None):
         """`names`: the entities to draw and to find neighbours among, those that training may see unless given."""
+        self.size = size or art.size
+        self.crop = crop or self.size
         self.art, self.tokenizer, self.text_length, self.seed = art, tokenizer, text_length, seed
         self.recipe = recipe or Recipe()
         self.names = art.trained if names is None else names
-        self.neighbours = find_neighbours(art, self.names)
+        self.neighbours = find_neighbours(art, self.names) if self.recipe.counts else None
         self.kinds = kinds()
         rng = np.random.default_rng(3)
         self.backgrounds = torch.stack([
-            torch.from_numpy(np.stack([draw_background(kind, art.size, rng) for _ in range(self.recipe.backgrounds)]))
+            torch.from_numpy(np.stack([draw_background(kind, self.size, rng) for _ in range(self.recipe.backgrounds)]))
             for kind in self.kinds
         ])
-        # Drawings smaller than half their size are sampled from a smaller copy: fewer jagged edges.
-        self.levels = [art.pixels, halved(art.pixels)]
 
     def batch(self, step, count):
         """-> tensors: x [B, 3, S, S] in [-1, 1], ids [B, T], neighbours [B, K, 3, S, S], neighbour_ids [B, K, 14],
-        keep [B, K], and `shown`: what each sample shows and which drawings are its neighbours."""
+        keep [B, K], and `samples`: what each shows and which drawings are its neighbours."""
         rng = random.Random(f"{self.seed}/{step}")
         noise = torch.Generator().manual_seed(rng.getrandbits(62))
-        k = rng.choices((1, 2, 3), self.recipe.counts)[0]
+        k = rng.choices((1, 2, 3), self.recipe.counts)[0] if self.recipe.counts else 0
         samples = [self.sample(rng, k) for _ in range(count)]
         return self.render(samples, noise)
 
@@ -89,8 +90,13 @@ class Scenes:
             near = [(index, text, False) for index, text, _ in near]
         return dict(
             slots=slots, kind=kind, turn=turn, mirror=rng.random() < 0.3, neighbours=near, caption=caption,
-            text="" if rng.random() < recipe.drop_text else caption,
+            text="" if rng.random() < recipe.drop_text else caption, corner=self.draw_corner(rng),
         )  # fmt: skip
+
+    def draw_corner(self, rng):
+        """Left and top of the piece to draw, multiples of CROP_GRID."""
+        room = (self.size - self.crop) // CROP_GRID
+        return (rng.randint(0, room) * CROP_GRID, rng.randint(0, room) * CROP_GRID) if room else (0, 0)
 
     def draw_kind(self, rng):
         return rng.choice(list(SCENES) if rng.random() < self.recipe.scenery else list(COLORS))
@@ -131,6 +137,8 @@ class Scenes:
 
     def choose_neighbours(self, rng, drawing, other, called, k):
         """k times (drawing, caption, seen), none of them drawn; where the second thing is `other`, sometimes one shows that."""
+        if k == 0:
+            return []
         recipe, art = self.recipe, self.art
         chosen = [(index, called) for index in self.rank(rng, drawing)[:k]]
         if other is not None and k > 1 and len(chosen) > 1 and rng.random() < 0.5:
@@ -163,7 +171,6 @@ class Scenes:
 
     def render(self, samples, noise):
         """Samples as tensors; `noise`: a torch Generator."""
-        count, k = len(samples), len(samples[0]["neighbours"])
         turns = torch.tensor([sample["turn"] for sample in samples])
         mirror = torch.tensor([sample["mirror"] for sample in samples])
         x = self.draw_backgrounds(samples, noise)
@@ -172,37 +179,44 @@ class Scenes:
             if not rows:
                 break
             slots = [samples[i]["slots"][n] for i in rows]
-            floors = torch.tensor([samples[i]["kind"] in FLOORS for i in rows])
             # Only the first thing was renamed: the second keeps its hues, and so do neighbours that show something else.
             own = turns[rows] * torch.tensor([slot.drawing == samples[i]["slots"][0].drawing for i, slot in zip(rows, slots)])
-            x[rows] = self.draw(x[rows], slots, own, mirror[rows], floors)
+            x[rows] = self.draw(x[rows], slots, own, mirror[rows], [samples[i] for i in rows])
+        batch = dict(
+            x=x / 127.5 - 1,
+            ids=torch.tensor([self.tokenizer.ids(sample["text"], self.text_length) for sample in samples]),
+            samples=samples,
+        )
+        return {**batch, **self.render_neighbours(samples, turns, mirror, noise)} if samples[0]["neighbours"] else batch
+
+    def render_neighbours(self, samples, turns, mirror, noise):
+        count, k = len(samples), len(samples[0]["neighbours"])
         near = [(sample["slots"][0].drawing, index) for sample in samples for index, _, _ in sample["neighbours"]]
         own = torch.tensor([self.art.entities[drawing] == self.art.entities[index] for drawing, index in near])
-        pictures = on_white(self.art.pixels[[index for _, index in near]])
+        pictures = on_white(self.art.take([index for _, index in near]))
         pictures = turn_hues(pictures, turns.repeat_interleave(k) * own)
         flipped = mirror.repeat_interleave(k)[:, None, None, None]
         pictures = jitter(torch.where(flipped, pictures.flip(3), pictures), noise)
-        length = self.text_length
         return dict(
-            x=x / 127.5 - 1,
-            ids=torch.tensor([self.tokenizer.ids(sample["text"], length) for sample in samples]),
             neighbours=(pictures / 127.5 - 1).unflatten(0, (count, k)),
             neighbour_ids=torch.tensor([
                 [self.tokenizer.ids(text, NEIGHBOUR_TEXT_LENGTH) for _, text, _ in sample["neighbours"]] for sample in samples
             ]),
             keep=torch.tensor([[seen for _, _, seen in sample["neighbours"]] for sample in samples]),
-            samples=samples,
         )
 
     def draw_backgrounds(self, samples, noise):
         kinds_ = torch.tensor([self.kinds.index(sample["kind"]) for sample in samples])
         which = torch.randint(0, self.backgrounds.shape[1], (len(samples),), generator=noise)
-        pictures = self.backgrounds[kinds_, which].float()
+        pictures = torch.stack([
+            self.backgrounds[kind, i, :, top : top + self.crop, left : left + self.crop]
+            for kind, i, (left, top) in zip(kinds_, which, (sample["corner"] for sample in samples))
+        ]).float()
         flipped = torch.rand(len(samples), generator=noise) < 0.5
         return torch.where(flipped[:, None, None, None], pictures.flip(3), pictures)
 
-    def draw(self, x, slots, turns, mirror, floors):
-        """x [n, 3, S, S] in [0, 255] with one drawing over each."""
+    def draw(self, x, slots, turns, mirror, samples):
+        """x [n, 3, S, S] in [0, 255] with one drawing over each; `samples`: what each shows."""
         indices = torch.tensor([slot.drawing for slot in slots])
         left, top, right, bottom = self.art.boxes[indices].T
         half = torch.maximum(right - left, bottom - top) / 2
@@ -214,43 +228,46 @@ class Scenes:
             torch.stack([flip * scale, zero, (left + right) / 2 - flip * scale * at_x], 1),
             torch.stack([zero, scale, (top + bottom) / 2 - scale * at_y], 1),
         ], 1)
-        small = (scale > 1.6)[:, None, None, None]
+        # Where the piece lies in the whole: its middle and its share.
+        share = self.crop / self.size
+        corners = torch.tensor([sample["corner"] for sample in samples])
+        middle = corners * 2 / self.size + share - 1
+        theta[:, :, 2] += (theta[:, :, :2] @ middle[..., None])[..., 0]
+        theta[:, :, :2] *= share
         where = F.affine_grid(theta, (len(slots), 4, *x.shape[2:]), align_corners=False)
-        fine, coarse = (
-            F.grid_sample(premultiplied(level[indices]), where, align_corners=False) for level in self.levels
-        )
+        art = self.art.take(indices)
+        fine, coarse = (F.grid_sample(premultiplied(level), where, align_corners=False) for level in (art, halved(art)))
+        # Drawings much smaller than their pixels are sampled from a smaller copy: fewer jagged edges.
+        small = (scale * self.art.size / self.size > 1.6)[:, None, None, None]
         drawn = torch.where(small, coarse, fine)
         alpha = drawn[:, 3:]
+        floors = torch.tensor([sample["kind"] in FLOORS for sample in samples])
         if floors.any():
-            x = x * (1 - self.shadows(at_x, at_y, (bottom - top) / 2 / scale, (right - left) / 2 / scale, floors, x.shape[-1]))
+            x = x * (1 - self.shadows(at_x, at_y, (bottom - top) / 2 / scale, (right - left) / 2 / scale, floors, corners))
         # Hues turn on the whole color, so undo the weight of alpha first.
         colors = turn_hues(drawn[:, :3] / alpha.clamp(min=1e-3), turns)
         return x * (1 - alpha) + colors.clamp(0, 255) * alpha
 
-    def shadows(self, x, y, half_height, half_width, floors, side):
+    def shadows(self, x, y, half_height, half_width, floors, corners):
         """A soft ellipse under each thing that stands on a floor, [n, 1, S, S] in [0, 0.35]."""
-        axis = (torch.arange(side) + 0.5) / side * 2 - 1
-        dx = (axis[None, None, :] - x[:, None, None]) / half_width.clamp(min=0.05)[:, None, None]
-        dy = (axis[None, :, None] - (y + half_height)[:, None, None]) / (0.18 * half_width.clamp(min=0.05))[:, None, None]
+        across, down = ((corners[:, axis, None] + torch.arange(self.crop) + 0.5) / self.size * 2 - 1 for axis in (0, 1))
+        dx = (across[:, None, :] - x[:, None, None]) / half_width.clamp(min=0.05)[:, None, None]
+        dy = (down[:, :, None] - (y + half_height)[:, None, None]) / (0.18 * half_width.clamp(min=0.05))[:, None, None]
         dark = 0.35 * (1.2 - (dx * dx + dy * dy)).clamp(0, 1) * floors[:, None, None]
         return dark[:, None]
 
 
 def premultiplied(rgba):
-    """uint8 [n, 4, S, S] -> colors in [0, 255] weighted by alpha, and alpha in [0, 1]."""
-    rgba = rgba.float()
+    """[n, 4, S, S] in [0, 255] -> colors in [0, 255] weighted by alpha, and alpha in [0, 1]."""
     alpha = rgba[:, 3:] / 255
     return torch.cat([rgba[:, :3] * alpha, alpha], 1)
 
 
 def halved(rgba):
-    """uint8 [N, 4, S, S] -> the same at half the size, averaged with the weight of alpha."""
-    parts = []
-    for part in rgba.split(1024):
-        small = F.avg_pool2d(premultiplied(part), 2)
-        colors = small[:, :3] / small[:, 3:].clamp(min=1e-3)
-        parts.append(torch.cat([colors, small[:, 3:] * 255], 1).round().clamp(0, 255).to(torch.uint8))
-    return torch.cat(parts)
+    """[n, 4, S, S] -> the same at half the size, averaged with the weight of alpha."""
+    small = F.avg_pool2d(premultiplied(rgba), 2)
+    colors = small[:, :3] / small[:, 3:].clamp(min=1e-3)
+    return torch.cat([colors, small[:, 3:] * 255], 1).round().clamp(0, 255)
 
 
 # Luma and the two axes of chroma (NTSC): turning the chroma turns the hue and leaves the brightness.

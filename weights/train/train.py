@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from art import read_art
-from diffusion import add_noise, draw_levels
+from diffusion import add_noise, draw_levels, loss, upsampled
 from reimagen import Config, ReImagen
 from scenes import Recipe, Scenes
 from sheet import Sheet
@@ -26,8 +26,9 @@ LOG_EVERY = 50
 class Batches(Dataset):
     """Batch number i with its noise; it follows from the seed and i alone, so that a run can go on anywhere."""
 
-    def __init__(self, scenes, size):
-        self.scenes, self.size = scenes, size
+    def __init__(self, scenes, size, low=None):
+        """`low`: a stage's `factor` and `most_noise`, or None."""
+        self.scenes, self.size, self.low = scenes, size, low
 
     def __getitem__(self, step):
         torch.set_num_threads(1)
@@ -36,6 +37,10 @@ class Batches(Dataset):
         batch["t"] = draw_levels(self.size, generator)
         batch["noise"] = torch.randn(batch["x"].shape, generator=generator)
         del batch["samples"]
+        if self.low:
+            batch["level"] = torch.rand(self.size, generator=generator) * self.low["most_noise"]
+            picture = upsampled(batch["x"], self.low["factor"])
+            batch["low"] = add_noise(picture, batch["level"], torch.randn(picture.shape, generator=generator))
         return batch
 
 
@@ -48,23 +53,25 @@ def main():
     torch.set_num_threads(options.threads or os.cpu_count())
     device = torch.device(options.device)
 
-    art = read_art(plan["art"])
+    art = read_art(plan["art"], left_out=plan.get("left_out", ()))
     tokenizer = Tokenizer(options.config.parent / plan["tokenizer"])
     config = Config(**plan["model"])
-    scenes = Scenes(art, tokenizer, config.text_len, Recipe(**plan["recipe"]), plan["seed"])
-    sheet = Sheet(art, tokenizer, config, device)
+    kind, low, crop = plan["prediction"], plan.get("low"), plan.get("crop")
+    recipe = Recipe(**plan["recipe"])
+    scenes = Scenes(art, tokenizer, config.text_len, recipe, plan["seed"], size=config.size, crop=crop)
+    sheet = Sheet(art, tokenizer, plan, config, device)
 
     model = ReImagen(config).to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), plan["rate"], betas=(0.9, 0.99), weight_decay=0.01, fused=True)
-    state = dict(step=0, seconds=0.0)
+    state = dict(step=0, seconds=0.0, cpu_seconds=0.0)
     checkpoint = options.out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
-        state = saved["state"]
+        state.update(saved["state"])
 
     def save():
         whole = dict(
@@ -76,35 +83,41 @@ def main():
         os.replace(checkpoint.with_suffix(".new"), checkpoint)
 
     def loss_of(batch):
-        ids, neighbour_ids = (batch[name] if options.compile else trimmed(batch[name]) for name in ("ids", "neighbour_ids"))
-        noisy, target = add_noise(batch["x"], batch["t"], batch["noise"])
-        noisy = noisy.contiguous(memory_format=torch.channels_last)
+        noisy = add_noise(batch["x"], batch["t"], batch["noise"])
+        entry = torch.cat([noisy, batch["low"]], 1) if low else noisy
         with torch.autocast(device.type, torch.bfloat16):
-            seen = model.encode_neighbors(batch["neighbours"], neighbour_ids, batch["keep"])
-            v = model(noisy, batch["t"], ids, seen)
-        return (v.float() - target).square().mean()
+            seen = None
+            if config.neighbors:
+                seen = model.encode_neighbors(batch["neighbours"], batch["neighbour_ids"], batch["keep"])
+            entry = entry.contiguous(memory_format=torch.channels_last)
+            prediction = model(entry, batch["t"], batch["ids"], seen, batch.get("level"))
+        return loss(prediction.float(), batch["x"], batch["t"], batch["noise"], kind)
 
     step_loss = torch.compile(loss_of) if options.compile else loss_of
     loader = DataLoader(
-        Batches(scenes, plan["batch"]), batch_size=None, sampler=range(state["step"], plan["steps"]),
+        Batches(scenes, plan["batch"], low), batch_size=None, sampler=range(state["step"], plan["steps"]),
         num_workers=options.workers, prefetch_factor=2 if options.workers else None, pin_memory=device.type == "cuda",
     )  # fmt: skip
     log = (options.out / "log.jsonl").open("a", buffering=1)
     started, logged, saved_at, losses, norms = time.monotonic(), time.monotonic(), time.monotonic(), [], []
-    seconds_before = state["seconds"]
+    seconds_before, cpu_before = state["seconds"], state["cpu_seconds"] - time.process_time()
     for batch in loader:
         batch = {name: part.to(device, non_blocking=True) for name, part in batch.items()}
+        if not options.compile:
+            # Compiled code wants one shape; else columns without a token are time lost.
+            batch.update({name: trimmed(batch[name]) for name in ("ids", "neighbour_ids") if name in batch})
         rate = plan["rate"] * rate_share(state["step"], plan)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = step_loss(batch)
+        error = step_loss(batch)
         optimizer.zero_grad()
-        loss.backward()
+        error.backward()
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0))
         optimizer.step()
-        losses.append(loss.detach())
+        losses.append(error.detach())
         state["step"] += 1
         state["seconds"] = seconds_before + time.monotonic() - started
+        state["cpu_seconds"] = cpu_before + time.process_time()
         step = state["step"]
         if step % EMA_EVERY == 0:
             # Early on the average follows quickly.
@@ -114,7 +127,8 @@ def main():
             now = time.monotonic()
             entry = dict(
                 step=step, samples=step * plan["batch"], loss=mean(losses), norm=mean(norms), rate=rate,
-                per_second=LOG_EVERY * plan["batch"] / (now - logged), hours=state["seconds"] / 3600,
+                per_second=len(losses) * plan["batch"] / (now - logged), hours=state["seconds"] / 3600,
+                cpu_hours=state["cpu_seconds"] / 3600,
             )  # fmt: skip
             log.write(json.dumps({name: float(f"{value:.5g}") for name, value in entry.items()}) + "\n")
             logged, losses, norms = now, [], []

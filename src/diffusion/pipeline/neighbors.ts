@@ -7,11 +7,11 @@ import { selfAttentionLevels, type UnetNeighbors, unetKeysAndValues } from "../.
 import type { UnetConfig } from "../../models/diffusers/unet_config.ts";
 import type { VaeConfig } from "../../models/diffusers/vae_config.ts";
 import { checkNeighbors, MAX_NEIGHBORS, type NeighborPicture, uploadNeighbors } from "../neighbors.ts";
+import { noised, noisingCoefficients } from "../noised.ts";
 import { checkNumber } from "../range.ts";
 import type { Resident } from "../resident.ts";
-import type { DiscreteSchedule } from "../schedule.ts";
+import { alphaSigma, type DiscreteSchedule } from "../schedule.ts";
 import type { PipelineDefinition } from "./definition.ts";
-import { noised, noisingCoefficients } from "./noised.ts";
 import type { LatentShape } from "./parts.ts";
 import { type PipelineRequest, pixelsPerValue } from "./request.ts";
 import { runOnce } from "./run-once.ts";
@@ -149,7 +149,7 @@ export function shownNeighbors(
 export function neighborInputs({ samples, text, schedule, time }: NeighborRequest): Map<string, TensorData> {
   return new Map<string, TensorData>([
     ["neighbor.samples", samples],
-    ["neighbor.coefficients", noisingCoefficients(schedule, time)],
+    ["neighbor.coefficients", noisingCoefficients(alphaSigma(schedule, time))],
     ["neighbor.time", Float32Array.of(time)],
     ["neighbor.text", text],
   ]);

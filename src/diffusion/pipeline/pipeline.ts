@@ -23,13 +23,7 @@ import {
   textPart,
   unetPart,
 } from "./parts.ts";
-import {
-  decidePipeline,
-  type LowPictures,
-  type PipelineDecision,
-  type PipelineRequest,
-  pixelsPerValue,
-} from "./request.ts";
+import { decidePipeline, type PipelineDecision, type PipelineRequest, pixelsPerValue } from "./request.ts";
 import { runOnce } from "./run-once.ts";
 import { firstTexts, openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
 import { textRows, type UnetShape, unetConditions, unetModel } from "./unet-model.ts";
@@ -60,9 +54,7 @@ export interface PipelineGenerateOptions {
 }
 
 /** Finished pictures, also as an upscaler takes them. */
-export interface PipelineResult extends Generated {
-  readonly values: LowPictures;
-}
+export type PipelineResult = Generated;
 
 /** A part with its checkpoint, and where it is if it is on the device. */
 interface Slot<Shape> {
@@ -228,7 +220,7 @@ export class Pipeline {
     options: PipelineGenerateOptions,
   ): Promise<{ pictures: readonly Picture[]; values: Float32Array<ArrayBuffer> }> {
     const { unet, noising } = this.definition;
-    const noised = low && noising && { values: low.values, schedule: noising.schedule, level: noiseLevel };
+    const noised = low && noising && { pictures: low, schedule: noising.schedule, level: noiseLevel };
     const prompts = textRows * shape.tokens * unet.text.inputs;
     const neighbors = samples && { samples, text: states.subarray(prompts), schedule, time: neighborTime };
     const conditions = unetConditions(unet, shape, {

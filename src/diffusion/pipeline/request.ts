@@ -1,8 +1,8 @@
 // What to draw with a pipeline of public models, decided before the device is asked for anything.
 import { ReimagenError } from "../../errors.ts";
-import type { Picture } from "../../io/picture.ts";
 import { levelSizes } from "../../models/diffusers/unet.ts";
 import { type GuidanceSettings, guidanceMode, guidanceSteps } from "../guidance.ts";
+import { countPictures, type LowPictures } from "../low.ts";
 import type { NeighborPicture } from "../neighbors.ts";
 import { keyOf } from "../philox.ts";
 import { checkInteger } from "../range.ts";
@@ -52,14 +52,6 @@ export interface PipelineRequest {
   readonly noiseLevel?: number;
 }
 
-/** Pictures of one size as values in [-1, 1]. */
-export interface LowPictures {
-  readonly width: number;
-  readonly height: number;
-  /** [N, height, width, 3] */
-  readonly values: Float32Array<ArrayBuffer>;
-}
-
 /** A request, decided, but for the text. */
 export interface PipelineDecision {
   readonly shape: UnetShape;
@@ -73,24 +65,6 @@ export interface PipelineDecision {
   readonly neighborTime: number;
 }
 
-/** Pictures as an upscaler takes them; transparency shows white. Throws `argument` where their sizes differ. */
-export function lowPictures(pictures: readonly Picture[]): LowPictures {
-  const { width, height } = pictures[0]!;
-  const values = new Float32Array(pictures.length * width * height * 3);
-  pictures.forEach((picture, n) => {
-    if (picture.width !== width || picture.height !== height)
-      throw new ReimagenError("argument", "pictures to be upscaled together must have one size");
-    for (let pixel = 0; pixel < width * height; pixel++) {
-      const opacity = picture.pixels[4 * pixel + 3]! / 255;
-      for (let channel = 0; channel < 3; channel++) {
-        const value = picture.pixels[4 * pixel + channel]! * opacity + 255 * (1 - opacity);
-        values[(n * width * height + pixel) * 3 + channel] = value / 127.5 - 1;
-      }
-    }
-  });
-  return { width, height, values };
-}
-
 /** `tokens`: of a text, padding included. Throws `argument`, `prompt`, `shape`, `config`. */
 export function decidePipeline(
   definition: PipelineDefinition,
@@ -101,7 +75,7 @@ export function decidePipeline(
   const { low, neighbors: { length: given } = [] } = request;
   if (request.prompt.trim() === "" && given === 0)
     throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty and there are no neighbours");
-  const pictures = countOf(definition, request);
+  const pictures = countPictures(definition.name, Boolean(definition.noising), request);
   const noiseLevel = noiseLevelOf(definition, request);
   const { schedule, prediction, ...sampling } = definition.scheduler(request.sampler);
   const settings = settingsOf(definition, request, sampling);
@@ -129,26 +103,6 @@ export function decidePipeline(
   };
   const time = neighborTime(schedule, request.neighborNoise);
   return { shape, settings, seeds, coefficients, guidance, noiseLevel, schedule, neighborTime: time };
-}
-
-/** How many pictures; an upscaler has one of each smaller one. */
-function countOf({ name, noising }: PipelineDefinition, { low, pictures: asked }: PipelineRequest): number {
-  if (Boolean(low) !== Boolean(noising))
-    throw new ReimagenError(
-      "argument",
-      low
-        ? `${name} draws from a prompt alone, and cannot start from a smaller picture`
-        : `${name} is an upscaler: it needs a smaller picture to start from`,
-    );
-  const each = low && low.width * low.height * 3;
-  const pictures = asked ?? (each ? low.values.length / each : 1);
-  checkInteger("pictures", pictures, 1, Number.MAX_SAFE_INTEGER);
-  if (each && low.values.length !== pictures * each)
-    throw new ReimagenError(
-      "argument",
-      `${pictures} smaller pictures of ${low.width}x${low.height} have ${pictures * each} values, got ${low.values.length}`,
-    );
-  return pictures;
 }
 
 function noiseLevelOf({ noising, unet }: PipelineDefinition, { noiseLevel }: PipelineRequest): number {

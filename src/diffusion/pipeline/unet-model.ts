@@ -4,14 +4,12 @@ import type { GraphBuilder, Value } from "../../graph/graph.ts";
 import { concat, embedding } from "../../graph/layers.ts";
 import { unet, unetTables } from "../../models/diffusers/unet.ts";
 import type { UnetConfig } from "../../models/diffusers/unet_config.ts";
-import { resize } from "../../ops/resize.ts";
 import { slice } from "../../ops/slice.ts";
 import type { Conditions } from "../inputs.ts";
 import type { DenoisingModel, LoopShape } from "../loop.ts";
-import { keyOf } from "../philox.ts";
-import type { DiscreteSchedule } from "../schedule.ts";
+import { type Extent, type LowPictures, lowInputs, noisedLow } from "../low.ts";
+import { alphaSigma, type DiscreteSchedule } from "../schedule.ts";
 import { type NeighborRequest, type NeighborShape, neighborInputs, shownNeighbors } from "./neighbors.ts";
-import { noised, noisingCoefficients } from "./noised.ts";
 
 /** What distinguishes the loop of one request from another's. */
 export interface UnetShape extends LoopShape {
@@ -21,20 +19,16 @@ export interface UnetShape extends LoopShape {
   /** Tokens of a text, padding included. */
   readonly tokens: number;
   /** Of the smaller picture. */
-  readonly low?: { readonly height: number; readonly width: number };
+  readonly low?: Extent;
   readonly neighbors?: NeighborShape;
 }
 
 /** Texts that a request encodes besides captions: the prompt, and what stands in its place where the text is left out. */
 export const textRows = 2;
 
-/** Keys the noise of the smaller picture apart from that of any step. */
-const lowNoise = 2 ** 32 - 1;
-
 /**
  * The model for requests of a shape. Inputs beyond the loop's and `unetTables`', per request: `text` [2, T, D] (prompt, other); where there is a smaller
- * picture `low` [N, h, w, 3] in [-1, 1], `low.key` u32 [N, 4] and `low.coefficients` [8]; `classes` [B]; where there are neighbours those of
- * `shownNeighbors`. Per step: `time` [1].
+ * picture those of `noisedLow` and `classes` [B]; where there are neighbours those of `shownNeighbors`. Per step: `time` [1].
  */
 export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel {
   const { height, width } = shape;
@@ -44,7 +38,7 @@ export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel 
     visible: channels === 3,
     build(g, x) {
       const output = unet(g, config, {
-        sample: repeated(g, shape.low ? concat(g, x, noisedLow(g, shape, shape.low)) : x, shape),
+        sample: repeated(g, shape.low ? concat(g, x, noisedLow(g, shape, shape.low, "bilinear-corners")) : x, shape),
         time: g.input("time", [1], "step"),
         text: g.input("text", [textRows, shape.tokens, config.text.inputs], "request"),
         ...(config.classes.kind !== "none" && {
@@ -73,9 +67,9 @@ export interface UnetRequest {
   /** [2, T, D] */
   readonly text: Float32Array<ArrayBuffer>;
   readonly seeds: readonly number[];
-  /** [N, h, w, 3] in [-1, 1], to be noised to the schedule's time `level`, of which the model is told. */
+  /** To be noised to the schedule's time `level`, of which the model is told. */
   readonly low?: {
-    readonly values: Float32Array<ArrayBuffer>;
+    readonly pictures: LowPictures;
     readonly schedule: DiscreteSchedule;
     readonly level: number;
   };
@@ -90,9 +84,8 @@ export function unetConditions(
 ): Conditions {
   const request = new Map<string, TensorData>([["text", text]]);
   if (low) {
-    request.set("low", low.values);
-    request.set("low.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), lowNoise, 0])));
-    request.set("low.coefficients", noisingCoefficients(low.schedule, low.level));
+    for (const [name, data] of lowInputs(low.pictures, alphaSigma(low.schedule, low.level), seeds))
+      request.set(name, data);
     const levels = new Array<number>(seeds.length * shape.evaluations).fill(low.level);
     request.set("classes", config.classes.kind === "table" ? Uint32Array.from(levels) : Float32Array.from(levels));
   }
@@ -113,17 +106,6 @@ export function unetConditions(
       ]);
     },
   };
-}
-
-/** The smaller picture at the U-Net's size, noised as diffusion does: alpha low + sigma noise. */
-function noisedLow(g: GraphBuilder, { pictures, height, width }: UnetShape, low: { height: number; width: number }) {
-  return g.scope("low", () => {
-    const given = g.input("low", [pictures, low.height, low.width, 3], "request");
-    const fits = low.height === height && low.width === width;
-    const enlarged = fits ? given : g.apply(resize, [given], { height, width, mode: "bilinear-corners" });
-    const key = g.input("low.key", [pictures, 4], "request", "u32");
-    return noised(g, enlarged, key, g.input("low.coefficients", [8], "request"));
-  });
 }
 
 /** Both evaluations of a picture see the same. */

@@ -51,7 +51,7 @@ async function plannedOf(options: ExplainOptions): Promise<{ plan: Plan; adapter
   const { config, tokenizer } = readDefinition(files);
   return withGpu(options.adapter, async (gpu) => {
     const tuning = await loadTuning(fileTuningStore(options.tuning), gpu.info);
-    const request = blankRequest(options, config.size);
+    const request = blankRequest(options, config);
     return {
       plan: planOf({ config, tokenizer, storage }, request, gpu.traits, tuning),
       adapter: adapterName(gpu.info),

@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option } from "commander";
 import type { GuidanceSettings } from "../../diffusion/guidance.ts";
 import type { Sampler } from "../../diffusion/samplers.ts";
-import { defaultSettings, type PartialSettings } from "../../diffusion/settings.ts";
+import { defaultSettings, type PartialSettings, upscalingSettings } from "../../diffusion/settings.ts";
 import type { Thresholding } from "../../diffusion/thresholding.ts";
 import type { AdapterChoice } from "../dawn.ts";
 import { shippedDatabase, shippedModel } from "../shipped.ts";
@@ -36,6 +36,7 @@ export interface PipelineFlags {
   noiseLevel?: number;
   neighborNoise?: number;
   neighborLevels?: number[];
+  upscaleSteps?: number;
   weights?: "f32" | "f16" | "q8";
 }
 
@@ -64,15 +65,22 @@ export const samplingOptions = (): Option[] => [
   choice("--storage <type>", "element type of weights and activations", ["f32", "f16"]).default("f32"),
 ];
 
-/** Options of `generate` for pipelines of public models. */
-export const pipelineOptions = (): Option[] => [
-  new Option("--negative <text>", "what the picture is to keep away from"),
-  new Option("--size <width>x<height>", "pixels (default: as the model was trained)").argParser(size),
-  new Option("--upscale <folder>", "an upscaler's pipeline, to run on the result; repeatable")
+/** Options of `generate` about enlarging: by stages of ours, or by pipelines of public models. */
+export const cascadeOptions = (): Option[] => [
+  new Option(
+    "--size <side>",
+    "pixels, as 256 or 768x512 (default: as the model was trained); larger ones by the super-<side> beside the model",
+  ).argParser(size),
+  new Option("--upscale <folder>", "a stage or pipeline that enlarges the result; repeatable")
     .argParser((folder: string, all: string[]) => [...all, folder])
     .default([], "none"),
   new Option("--picture <file>", "the smaller picture, where --model is an upscaler"),
-  number("--noise-level <n>", "upscalers: how noisy the smaller picture is made", whole(0)),
+  number("--noise-level <x>", "upscalers: how noisy the smaller picture is made", real),
+];
+
+/** Options of `generate` for pipelines of public models. */
+export const pipelineOptions = (): Option[] => [
+  new Option("--negative <text>", "what the picture is to keep away from"),
   ...neighborOptions(),
   weightsOption(),
 ];
@@ -85,6 +93,14 @@ export const neighborOptions = (): Option[] => [
     "levels of the U-Net that see neighbours, 0 being the finest (default: all but 0)",
   ).argParser((text: string) => text.split(",").map(whole(0))),
 ];
+
+/** Steps of stages of ours that enlarge. */
+export const upscaleStepsOption = (): Option =>
+  number(
+    "--upscale-steps <n>",
+    `denoising steps of each --upscale (default: as the model says, or ${upscalingSettings.steps})`,
+    whole(1),
+  );
 
 export const weightsOption = (): Option =>
   choice("--weights <type>", "element type of matrices and kernels (default: as --storage)", ["f32", "f16", "q8"]);
@@ -122,23 +138,30 @@ export const databaseOption = (): Option =>
 
 export const jsonOption = (): Option => new Option("--json", "print JSON, for programs").default(false, "off");
 
-/** Settings as the engine takes them. */
-export function settingsOf(flags: SamplingFlags): PartialSettings {
+/** Settings as the engine takes them; what was not given is left to the model. */
+export function settingsOf(flags: Partial<SamplingFlags>): PartialSettings {
   const { seed, steps, sampler, etaDdim, guidance: mode, choice, eta, gammaP, gammaN } = flags;
   return {
-    seed,
-    steps,
-    sampler,
-    ...(etaDdim !== undefined && { etaDdim }),
-    guidance: { mode, choice, eta, gammaP, gammaN },
-    thresholding: thresholdingOf(flags),
+    ...given({ seed, steps, sampler, etaDdim, thresholding: thresholdingOf(flags) }),
+    guidance: given({ mode, choice, eta, gammaP, gammaN }),
   };
 }
 
-function thresholdingOf({ threshold, thresholdRange, thresholdQuantile, thresholdMax }: SamplingFlags): Thresholding {
+function thresholdingOf({
+  threshold = "static",
+  thresholdRange = 1,
+  thresholdQuantile = 0.995,
+  thresholdMax = 10,
+}: Partial<SamplingFlags>): Thresholding {
   if (threshold === "static") return { kind: "static", range: thresholdRange };
   if (threshold === "dynamic") return { kind: "dynamic", quantile: thresholdQuantile, max: thresholdMax };
   return { kind: "none" };
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+function given<T extends object>(values: T): Given<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Given<T>;
 }
 
 function handNeighbor(text: string): HandNeighbor {
@@ -149,9 +172,9 @@ function handNeighbor(text: string): HandNeighbor {
 }
 
 function size(text: string): { width: number; height: number } {
-  const [, width, height] = /^(\d+)x(\d+)$/.exec(text) ?? [];
+  const [, width, height = width] = /^(\d+)(?:x(\d+))?$/.exec(text) ?? [];
   if (!Number(width) || !Number(height))
-    throw new InvalidArgumentError("It must be <width>x<height>, such as 768x512.");
+    throw new InvalidArgumentError("It must be <side> or <width>x<height>, such as 256 or 768x512.");
   return { width: Number(width), height: Number(height) };
 }
 

@@ -1,13 +1,14 @@
 // `reimagen generate --model DIR` for a folder as diffusers saves it: a pipeline of public models, and upscalers behind it.
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { lowPictures } from "../../diffusion/low.ts";
 import {
   generateCascade,
   openPipeline,
   type Pipeline,
   type PipelineResult,
 } from "../../diffusion/pipeline/pipeline.ts";
-import { lowPictures, type PipelineRequest } from "../../diffusion/pipeline/request.ts";
+import type { PipelineRequest } from "../../diffusion/pipeline/request.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import { encodePng } from "../../io/png.ts";
 import type { AdapterChoice } from "../dawn.ts";

@@ -1,9 +1,11 @@
 // The neighbours that a command line asks for: pictures by hand, and pictures that the prompt finds in a database.
 import { MAX_NEIGHBORS } from "../../diffusion/neighbors.ts";
+import { usualLow } from "../../diffusion/reimagen.ts";
 import type { GenerationRequest } from "../../diffusion/request.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
 import type { Picture } from "../../io/picture.ts";
+import type { ModelConfig } from "../../models/config.ts";
 import type { Neighbor, NeighborDatabase } from "../../retrieval/database.ts";
 import { openDatabase } from "../emoji-database.ts";
 import { readPicture } from "../pictures.ts";
@@ -47,30 +49,40 @@ export function checkCount({ k, byHand }: Pick<NeighborRequest, "k" | "byHand">)
     );
 }
 
-/** Reads neighbours, those by hand first, fitted into a square of that size where one is given. Errors: picture, database, argument (an id that there is not). */
-export async function gatherNeighbors(request: NeighborRequest, size?: number): Promise<UsedNeighbor[]> {
+/** Reads neighbours, those by hand first, at any size. Errors: picture, database, argument (an id that there is not). */
+export async function gatherNeighbors(request: NeighborRequest): Promise<UsedNeighbor[]> {
   const { byHand, k, database: folder } = request;
   const neighbors: UsedNeighbor[] = [];
   for (const { file, caption } of byHand)
-    neighbors.push({ picture: await readPicture(file, size), caption, facts: { caption, file } });
+    neighbors.push({ picture: await readModest(file), caption, facts: { caption, file } });
   if (k === 0) return neighbors;
   const database = await openDatabase(folder);
   for (const found of retrieve(database, request)) {
     const { caption } = found.entry;
-    const picture = await resized(await database.picture(found.entry), size);
-    neighbors.push({ picture, caption, facts: factsOf(found) });
+    neighbors.push({ picture: await database.picture(found.entry), caption, facts: factsOf(found) });
   }
   return neighbors;
+}
+
+// No model looks at more, and a device's textures may hold no more.
+const mostPixels = 2048;
+
+async function readModest(file: string): Promise<Picture> {
+  const picture = await readPicture(file);
+  return Math.max(picture.width, picture.height) > mostPixels ? readPicture(file, mostPixels) : picture;
 }
 
 /** A request of a kind, with nothing in it: enough for a plan, or to measure kernels. */
 export function blankRequest(
   { k, settings, pictures }: { readonly k: number; readonly settings: PartialSettings; readonly pictures: number },
-  size: number,
+  config: ModelConfig,
 ): GenerationRequest {
+  const { size } = config;
   const picture = { width: size, height: size, pixels: new Uint8Array(size * size * 4) };
-  const neighbors = Array.from({ length: k }, () => ({ picture, caption: "" }));
-  return { prompt: "a picture", neighbors, settings, pictures };
+  const neighbors = Array.from({ length: config.neighbors ? k : 0 }, () => ({ picture, caption: "" }));
+  const extent = usualLow(config);
+  const low = extent && { ...extent, values: new Float32Array(pictures * extent.height * extent.width * 3) };
+  return { prompt: "a picture", neighbors, settings, pictures, ...(low && { low }) };
 }
 
 /** The k best neighbours that are not excluded. Errors: argument. */
@@ -113,15 +125,4 @@ export function fewNeighbors(found: number): string {
 export function factsOf({ entry, score }: Neighbor): Extract<NeighborFacts, { id: number }> {
   const { id, entity, caption, style, heldOut } = entry;
   return { caption, id, entity, style, score, heldOut };
-}
-
-async function resized(picture: Picture, size: number | undefined): Promise<Picture> {
-  const { width, height, pixels } = picture;
-  if (size === undefined || (width === size && height === size)) return picture;
-  const { default: sharp } = await import("sharp");
-  const data = await sharp(pixels, { raw: { width, height, channels: 4 } })
-    .resize(size, size)
-    .raw()
-    .toBuffer();
-  return { width: size, height: size, pixels: new Uint8ClampedArray(data) };
 }

@@ -43,7 +43,7 @@ export async function tune(options: TuneOptions, signal: AbortSignal): Promise<v
         onProgress: (done, total) => progress.show("loading weights", done, total),
       });
       const begun = performance.now();
-      const tuning = await engine.tune(blankRequest(options, engine.config.size), {
+      const tuning = await engine.tune(blankRequest(options, engine.config), {
         signal,
         onProgress: (done, total) => progress.show("measuring", done, total),
       });

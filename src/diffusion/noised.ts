@@ -1,8 +1,8 @@
 // Noise on what a request brings along: an upscaler's smaller picture, neighbours.
-import type { GraphBuilder, Value } from "../../graph/graph.ts";
-import { randomNormal } from "../../ops/random_normal.ts";
-import { samplerStep } from "../../ops/sampler_step.ts";
-import { alphaSigma, type DiscreteSchedule } from "../schedule.ts";
+import type { GraphBuilder, Value } from "../graph/graph.ts";
+import { randomNormal } from "../ops/random_normal.ts";
+import { samplerStep } from "../ops/sampler_step.ts";
+import type { AlphaSigma } from "./schedule.ts";
 
 /** As diffusion does: alpha x + sigma noise. x [N, ...], `key` u32 [N, 4] of the noise, `coefficients` [8] by `noisingCoefficients`. */
 export function noised(g: GraphBuilder, x: Value, key: Value, coefficients: Value): Value {
@@ -10,8 +10,7 @@ export function noised(g: GraphBuilder, x: Value, key: Value, coefficients: Valu
   return g.apply(samplerStep, [x, x, x, null, noise, coefficients, null], {});
 }
 
-/** What makes `noised` noise to a time of a schedule. */
-export function noisingCoefficients(schedule: DiscreteSchedule, time: number): Float32Array<ArrayBuffer> {
-  const { alpha, sigma } = alphaSigma(schedule, time);
+/** What makes `noised` noise that much. */
+export function noisingCoefficients({ alpha, sigma }: AlphaSigma): Float32Array<ArrayBuffer> {
   return Float32Array.of(0, 0, alpha, 0, 0, 0, sigma, 0);
 }
