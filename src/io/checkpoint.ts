@@ -79,7 +79,7 @@ async function openShards(folder: Folder, index: string, signal?: AbortSignal): 
     if (!tensors.has(name)) throw invalid(folder.name, `shard ${file} lacks the tensor ${name}, which ${index} names`);
   return {
     name: `${folder.name}/${index}`,
-    metadata: {},
+    metadata: Object.assign({}, ...[...shards.values()].map(({ metadata }) => metadata)),
     tensors,
     async read(name, signal, range) {
       const shard = shards.get(homes.get(name) ?? "");

@@ -4,6 +4,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { weightKey } from "../graph/executor.ts";
 import type { Value, Weight } from "../graph/graph.ts";
 import { bytesOfType } from "../graph/plan.ts";
+import { isQuantized, scaleName } from "../io/quantized.ts";
 import type { Safetensors } from "../io/safetensors.ts";
 import { showShape } from "../ops/op.ts";
 import { createUploader } from "./upload.ts";
@@ -21,7 +22,7 @@ export interface LoadOptions {
  */
 export function checkCheckpoint(checkpoint: Safetensors, weights: readonly Value[]): void {
   const expected = new Set<string>();
-  for (const { names, shape } of weights.map(weightOf))
+  for (const { names, shape, layout } of weights.map(weightOf))
     for (const name of names) {
       expected.add(name);
       const info = checkpoint.tensors.get(name);
@@ -35,10 +36,11 @@ export function checkCheckpoint(checkpoint: Safetensors, weights: readonly Value
           "tensor",
           `${checkpoint.name}: tensor ${name} should be ${showShape(shape)} by the config, got ${showShape(info.shape)}`,
         );
-      if (!["F32", "F16", "BF16"].includes(info.dtype))
+      if (layout !== "plain" && isQuantized(checkpoint, info)) expected.add(scaleName(name));
+      else if (!["F32", "F16", "BF16"].includes(info.dtype))
         throw new ReimagenError(
           "dtype",
-          `${checkpoint.name}: tensor ${name} should be F32, F16 or BF16, got ${info.dtype}`,
+          `${checkpoint.name}: tensor ${name} should be F32, F16, BF16 or what reimagen quantize writes, got ${info.dtype}`,
         );
     }
   for (const name of checkpoint.tensors.keys())
@@ -69,8 +71,10 @@ export async function loadWeights(
       const buffer = gpu.allocate(key, bytesOfType(value.type), usage);
       buffers.set(key, buffer);
       await uploader.upload(value, weightOf(value), buffer, options.signal);
-      for (const name of weightOf(value).names)
-        read += checkpoint.tensors.get(name)!.end - checkpoint.tensors.get(name)!.begin;
+      for (const name of weightOf(value).names.flatMap((name) => [name, scaleName(name)])) {
+        const { begin, end } = checkpoint.tensors.get(name) ?? { begin: 0, end: 0 };
+        read += end - begin;
+      }
       options.onProgress?.(read, total);
     }
     return buffers;
