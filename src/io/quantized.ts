@@ -23,3 +23,8 @@ export function isQuantized({ metadata, tensors }: Safetensors, { name, dtype, s
     scale.shape.join() === `${shape[0]},${Math.ceil(inputs / 32)}`
   );
 }
+
+/** Whether any of a checkpoint's tensors is of this form. */
+export function hasQuantized(checkpoint: Safetensors): boolean {
+  return [...checkpoint.tensors.values()].some((info) => isQuantized(checkpoint, info));
+}

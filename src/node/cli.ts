@@ -66,6 +66,7 @@ async function program(signal: AbortSignal): Promise<Command> {
   addNeighbors(reimagen);
   addInfo(reimagen);
   addInspect(reimagen);
+  addQuantize(reimagen, signal);
   addExplain(reimagen);
   addTune(reimagen, signal);
   return reimagen;
@@ -120,7 +121,7 @@ function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags)
     others.filter((option) => !taken.includes(option.attributeName())),
     `${flags.model} is a pipeline of public models, which were trained without neighbours and bring settings of their own`,
   );
-  const { negative, size, upscale, picture, noiseLevel, gammaP, storage, weights = storage } = flags;
+  const { negative, size, upscale, picture, noiseLevel, gammaP, storage, weights } = flags;
   const given = Object.fromEntries(
     (["seed", "steps", "sampler", "etaDdim", "pictures"] as const)
       .filter((name) => isGiven(command, name))
@@ -135,7 +136,7 @@ function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags)
       ...(size && { size }),
       ...(noiseLevel !== undefined && { noiseLevel }),
     },
-    ...{ model: flags.model, upscale, picture, storage, weights },
+    ...{ model: flags.model, upscale, picture, storage, ...(weights && { weights }) },
     ...{ adapter: flags.adapter, output: flags.output, json: flags.json },
   };
 }
@@ -180,6 +181,20 @@ function addInspect(reimagen: Command): void {
   command.addHelpText("after", exitCodeHelp).action(async (folder: string, flags: CommonFlags) => {
     const { inspect } = await import("./commands/inspect.ts");
     await inspect(folder, flags);
+  });
+}
+
+function addQuantize(reimagen: Command, signal: AbortSignal): void {
+  const command = reimagen
+    .command("quantize")
+    .description("Write a pipeline's or a model's folder anew with its matrices and kernels in 8 bits.")
+    .argument("<folder>", "a pipeline as diffusers saves it, or a folder with one model's config.json")
+    .argument("<out>", "the new folder")
+    .addOption(jsonOption());
+  command.addHelpText("after", exitCodeHelp);
+  command.action(async (folder: string, out: string, { json }: CommonFlags) => {
+    const { quantize } = await import("./commands/quantize.ts");
+    await quantize(folder, out, json, signal);
   });
 }
 

@@ -4,6 +4,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { Executor, ExecutorOptions } from "../../graph/executor.ts";
 import type { Folder } from "../../io/folder.ts";
 import { type Picture, picturesOf } from "../../io/picture.ts";
+import { hasQuantized } from "../../io/quantized.ts";
 import type { Safetensors } from "../../io/safetensors.ts";
 import type { Tokenizer } from "../../io/tokens.ts";
 import type { VaeConfig } from "../../models/diffusers/vae_config.ts";
@@ -36,7 +37,7 @@ import { textRows, type UnetShape, unetConditions, unetModel } from "./unet-mode
 export interface PipelineOptions {
   /** Storage of activations; sums are always f32. Default f32. */
   readonly storage?: "f32" | "f16";
-  /** Storage of matrices and convolution kernels, the decoder's aside; `q8`: 8 bits in blocks of 32. Default: as `storage`. */
+  /** Storage of matrices and convolution kernels, the decoder's aside; `q8`: 8 bits in blocks of 32. Default: `q8` for a part that is written so, else as `storage`. */
   readonly weights?: "f32" | "f16" | "q8";
   /** Whether the parts stay on the device from one request to the next; else there is never more than one of them. Default false. */
   readonly keep?: boolean;
@@ -66,6 +67,7 @@ export interface PipelineResult extends Generated {
 interface Slot<Shape> {
   readonly make: (storage: Storage) => Part<Shape>;
   readonly checkpoint: Safetensors;
+  readonly storage: Storage;
   resident: Resident<Shape> | undefined;
 }
 
@@ -78,19 +80,18 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
   const definition = await readPipeline(folder, signal);
   const { text, unet, vae, noising } = definition;
   const activations = options.storage ?? "f32";
-  const storage: Storage = { activations, weights: options.weights ?? activations };
-  const slot = async <Shape>(make: (storage: Storage) => Part<Shape>): Promise<Slot<Shape>> => ({
-    make,
-    checkpoint: await openPart(folder, make(storage), signal),
-    resident: undefined,
-  });
+  const slot = async <Shape>(make: (storage: Storage) => Part<Shape>): Promise<Slot<Shape>> => {
+    const checkpoint = await openPart(folder, make({ activations, weights: activations }), signal);
+    const written = hasQuantized(checkpoint) ? "q8" : activations;
+    return { make, checkpoint, storage: { activations, weights: options.weights ?? written }, resident: undefined };
+  };
   const textOf = sharesText(definition, after) ? after : undefined;
   const reader = async () => {
     if (!text)
       throw new ReimagenError("config", `${folder.name} has no text encoder: it needs that of its first stage`);
     return { text, words: await openWords(folder, text, signal), encoder: await slot((as) => textPart(text, as)) };
   };
-  return new Pipeline(gpu, definition, storage, {
+  return new Pipeline(gpu, definition, {
     reader: textOf ?? (await reader()),
     unet: await slot((as) => unetPart(unet, Boolean(noising), as)),
     decoder: vae && { vae, slot: await slot((as) => decoderPart(vae, as)) },
@@ -122,7 +123,6 @@ interface Contents {
 
 /** A pipeline whose files have been found to be in order. */
 export class Pipeline {
-  readonly #storage: Storage;
   readonly #contents: Contents;
   /** The texts that were encoded last: another picture of the same prompt, or the next stage, needs no text encoder. */
   #encoded: { readonly key: string; readonly states: TextStates } | undefined;
@@ -134,10 +134,8 @@ export class Pipeline {
   constructor(
     readonly gpu: Gpu,
     readonly definition: PipelineDefinition,
-    storage: Storage,
     contents: Contents,
   ) {
-    this.#storage = storage;
     this.#contents = contents;
   }
 
@@ -182,7 +180,7 @@ export class Pipeline {
 
   async #draw(request: PipelineRequest, options: PipelineGenerateOptions): Promise<PipelineResult> {
     this.#check(options);
-    const decision = decidePipeline(this.definition, request, this.#tokens, this.#storage);
+    const decision = decidePipeline(this.definition, request, this.#tokens, this.#contents.unet.storage);
     const text = await this.encode(request.prompt, request.negative ?? "", options);
     this.#check(options);
     const { settings, shape } = decision;
@@ -266,10 +264,10 @@ export class Pipeline {
     { onLoad, onCompile, signal }: PipelineGenerateOptions,
     use: (resident: Resident<Shape>, compiling: ExecutorOptions) => Promise<T>,
   ): Promise<T> {
-    const part = slot.make(this.#storage);
+    const part = slot.make(slot.storage);
     if (!slot.resident) {
       const name = `${this.definition.name}/${part.name}`;
-      checkFits(name, (storage) => slot.make(storage).graph(shape), this.#storage, this.gpu.traits);
+      checkFits(name, (storage) => slot.make(storage).graph(shape), slot.storage, this.gpu.traits);
     }
     slot.resident ??= await makeResident(this.gpu, loadablePart(this.gpu, slot.checkpoint, part), {
       ...(signal && { signal }),

@@ -75,7 +75,11 @@ export const pipelineOptions = (): Option[] => [
 ];
 
 export const weightsOption = (): Option =>
-  choice("--weights <type>", "element type of matrices and kernels (default: as --storage)", ["f32", "f16", "q8"]);
+  choice(
+    "--weights <type>",
+    "element type of matrices and kernels (default: q8 where `quantize` wrote them, else as --storage)",
+    ["f32", "f16", "q8"],
+  );
 
 /** How many neighbours to retrieve. */
 export const retrieveOption = (description: string): Option => number("-k, --retrieve <n>", description, whole(0));

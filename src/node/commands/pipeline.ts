@@ -28,7 +28,7 @@ export interface PipelineCommand {
   /** A picture to start from, where the first stage is an upscaler. */
   readonly picture: string | undefined;
   readonly storage: "f32" | "f16";
-  readonly weights: "f32" | "f16" | "q8";
+  readonly weights?: "f32" | "f16" | "q8";
   readonly adapter: AdapterChoice;
   readonly output: string | undefined;
   readonly json: boolean;
@@ -109,7 +109,9 @@ async function open(
   const pipelines: Pipeline[] = [];
   for (const folder of folders) {
     const after = pipelines.at(0);
-    pipelines.push(await openPipeline(gpu, folder, { storage, weights, signal, ...(after && { after }) }));
+    pipelines.push(
+      await openPipeline(gpu, folder, { storage, signal, ...(weights && { weights }), ...(after && { after }) }),
+    );
   }
   return pipelines as [Pipeline, ...Pipeline[]];
 }
