@@ -3,25 +3,16 @@ import { ReimagenError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Executor, ExecutorOptions } from "../../graph/executor.ts";
 import type { Folder } from "../../io/folder.ts";
-import { type Picture, picturesOf } from "../../io/picture.ts";
-import { hasQuantized } from "../../io/quantized.ts";
-import type { Safetensors } from "../../io/safetensors.ts";
+import type { Picture } from "../../io/picture.ts";
 import type { Tokenizer } from "../../io/tokens.ts";
 import type { VaeConfig } from "../../models/diffusers/vae_config.ts";
 import { type Generated, Generation } from "../generation.ts";
-import { makeResident, type Resident } from "../resident.ts";
+import type { Resident } from "../resident.ts";
+import { decodeLatent } from "./decode.ts";
 import { type PipelineDefinition, readPipeline, type TextConfig, textWidth } from "./definition.ts";
-import { checkFits, type Storage } from "./memory.ts";
-import {
-  decoderPart,
-  type LatentShape,
-  loadablePart,
-  openPart,
-  type Part,
-  type TextShape,
-  textPart,
-  unetPart,
-} from "./parts.ts";
+import { type PlannedPart, planPart, type Storage } from "./memory.ts";
+import { decoderPart, type LatentShape, type Part, type TextShape, textPart, unetPart } from "./parts.ts";
+import { type Bounds, type DrawingPlan, isCut, planDrawing, plannedParts, textChoice } from "./plan.ts";
 import {
   decidePipeline,
   type LowPictures,
@@ -30,7 +21,10 @@ import {
   pixelsPerValue,
 } from "./request.ts";
 import { runOnce } from "./run-once.ts";
+import { openSlot, type Slot, withSlot } from "./slot.ts";
 import { openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
+import { borrowTiled, giveBack, tileShape } from "./tiled-unet.ts";
+import { type Tiling, tilingOf } from "./tiles.ts";
 import { textRows, type UnetShape, unetConditions, unetModel } from "./unet-model.ts";
 
 /** Options of `openPipeline`. */
@@ -41,6 +35,10 @@ export interface PipelineOptions {
   readonly weights?: "f32" | "f16" | "q8";
   /** Whether the parts stay on the device from one request to the next; else there is never more than one of them. Default false. */
   readonly keep?: boolean;
+  /** Bytes that may be on the device at a time; what needs more is refused before it is loaded, or done in tiles. Default: whatever the device's limits let through. */
+  readonly memory?: number;
+  /** Side, in pixels, of the tiles in which pictures are decoded and upscaled. Default: whole where that fits, else the largest tiles that do. */
+  readonly tile?: number;
   /** The stage before. A second stage of DeepFloyd IF has its texts from the first, and its own text encoder need not be there. */
   readonly after?: Pipeline;
   readonly signal?: AbortSignal;
@@ -48,6 +46,8 @@ export interface PipelineOptions {
 
 /** Options of a pipeline's `generate`. */
 export interface PipelineGenerateOptions {
+  /** Called before anything is loaded with what each part will need on the device. */
+  readonly onPlan?: (pipeline: string, parts: readonly PlannedPart[]) => void;
   /** Called with bytes of a part's weights loaded so far and in all. */
   readonly onLoad?: (part: string, loaded: number, total: number) => void;
   /** Called as a part's kernels are compiled. */
@@ -63,14 +63,6 @@ export interface PipelineResult extends Generated {
   readonly values: LowPictures;
 }
 
-/** A part with its checkpoint, and where it is if it is on the device. */
-interface Slot<Shape> {
-  readonly make: (storage: Storage) => Part<Shape>;
-  readonly checkpoint: Safetensors;
-  readonly storage: Storage;
-  resident: Resident<Shape> | undefined;
-}
-
 /**
  * Opens a pipeline's folder: reads its configs, its tokenizer and the headers of its checkpoints, all of which must fit each other; weights are
  * read when they are needed. Throws `checkpoint`, `config`, `tensor`, `dtype` naming the file, `aborted`; nothing is on the device yet.
@@ -79,12 +71,8 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
   const { signal, after } = options;
   const definition = await readPipeline(folder, signal);
   const { text, unet, vae, noising } = definition;
-  const activations = options.storage ?? "f32";
-  const slot = async <Shape>(make: (storage: Storage) => Part<Shape>): Promise<Slot<Shape>> => {
-    const checkpoint = await openPart(folder, make({ activations, weights: activations }), signal);
-    const written = hasQuantized(checkpoint) ? "q8" : activations;
-    return { make, checkpoint, storage: { activations, weights: options.weights ?? written }, resident: undefined };
-  };
+  const wanted = { activations: options.storage ?? "f32", weights: options.weights } as const;
+  const slot = <Shape>(make: (storage: Storage) => Part<Shape>) => openSlot(folder, make, wanted, signal);
   const textOf = sharesText(definition, after) ? after : undefined;
   const reader = async () => {
     if (!text)
@@ -95,7 +83,7 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
     reader: textOf ?? (await reader()),
     unet: await slot((as) => unetPart(unet, Boolean(noising), as)),
     decoder: vae && { vae, slot: await slot((as) => decoderPart(vae, as)) },
-    keep: options.keep ?? false,
+    bounds: { keep: options.keep ?? false, memory: options.memory, tile: options.tile },
   });
 }
 
@@ -118,7 +106,7 @@ interface Contents {
   readonly reader: Reader | Pipeline;
   readonly unet: Slot<UnetShape>;
   readonly decoder: { readonly vae: VaeConfig; readonly slot: Slot<LatentShape> } | undefined;
-  readonly keep: boolean;
+  readonly bounds: Bounds;
 }
 
 /** A pipeline whose files have been found to be in order. */
@@ -162,7 +150,13 @@ export class Pipeline {
       ["ids", ids],
       ["table", table],
     ]);
-    const [states] = await this.#with(reader.encoder, shape, options, (resident, compiling) =>
+    const { storage } = reader.encoder;
+    planPart(
+      textChoice(this.definition.name, { config: reader.text, storage }),
+      this.gpu.traits,
+      this.#contents.bounds.memory,
+    );
+    const [states] = await this.#with(reader.encoder, options, (resident, compiling) =>
       runOnce(this.gpu, resident, shape, inputs, ["states"], compiling),
     );
     this.#encoded = { key, states: { states: states as Float32Array<ArrayBuffer>, tokens, warnings } };
@@ -178,20 +172,56 @@ export class Pipeline {
       slot?.resident?.dispose();
   }
 
+  /**
+   * What each part will need on the device, and the size of the pictures, without loading anything. Throws what `generate` throws of a request that
+   * cannot be drawn.
+   */
+  plan(request: PipelineRequest): { parts: readonly PlannedPart[]; pictures: number; width: number; height: number } {
+    const { shape, plan } = this.#decide(request);
+    const scale = pixelsPerValue(this.definition);
+    const { pictures, width, height } = shape;
+    return { parts: plannedParts(plan), pictures, width: width * scale, height: height * scale };
+  }
+
+  #decide(request: PipelineRequest): PipelineDecision & { plan: DrawingPlan } {
+    const { reader, unet, decoder, bounds } = this.#contents;
+    const decision = decidePipeline(this.definition, request, this.#tokens, unet.storage);
+    const text = reader instanceof Pipeline ? undefined : { config: reader.text, storage: reader.encoder.storage };
+    const storages = { text, unet: unet.storage, decoder: decoder?.slot.storage };
+    return { ...decision, plan: planDrawing(this.definition, decision.shape, storages, this.gpu.traits, bounds) };
+  }
+
   async #draw(request: PipelineRequest, options: PipelineGenerateOptions): Promise<PipelineResult> {
     this.#check(options);
-    const decision = decidePipeline(this.definition, request, this.#tokens, this.#contents.unet.storage);
+    const decision = this.#decide(request);
+    const { settings, shape, plan } = decision;
+    options.onPlan?.(this.definition.name, plannedParts(plan));
     const text = await this.encode(request.prompt, request.negative ?? "", options);
     this.#check(options);
-    const { settings, shape } = decision;
     const { replaced } = this.definition;
-    const warnings = [...text.warnings, ...(replaced && !request.sampler ? [replaced] : [])];
+    const warnings = [
+      ...text.warnings,
+      ...(replaced && !request.sampler ? [replaced] : []),
+      ...this.#tileWarnings(plan),
+    ];
     const drawn = await this.#denoise(decision, request, text, warnings, options);
     this.#check(options);
     const { decoder } = this.#contents;
-    const { pictures, values } = decoder ? await this.#decode(decoder, drawn.values, shape, options) : drawn;
+    const { pictures, values } = decoder
+      ? await this.#decode(decoder, drawn.values, shape, plan.decoder?.tiling, options)
+      : drawn;
     const { width, height } = pictures[0]!;
     return { pictures, values: { width, height, values }, settings, warnings };
+  }
+
+  /** Tiles that nobody asked for. */
+  #tileWarnings({ unet, decoder }: DrawingPlan): string[] {
+    if (this.#contents.bounds.tile !== undefined) return [];
+    return [unet, decoder].flatMap((part) => {
+      if (!part || !isCut(part.tiling)) return [];
+      const side = Math.max(part.tiling.rows.length, part.tiling.columns.length) * pixelsPerValue(this.definition);
+      return [`${part.name} works in tiles of ${side} pixels, as the whole does not fit`];
+    });
   }
 
   get #tokens(): number {
@@ -200,7 +230,7 @@ export class Pipeline {
   }
 
   async #denoise(
-    { shape, settings, seeds, coefficients, guidance, noiseLevel }: PipelineDecision,
+    { shape, settings, seeds, coefficients, guidance, noiseLevel, plan }: PipelineDecision & { plan: DrawingPlan },
     { low }: PipelineRequest,
     text: TextStates,
     warnings: readonly string[],
@@ -208,13 +238,17 @@ export class Pipeline {
   ): Promise<{ pictures: readonly Picture[]; values: Float32Array<ArrayBuffer> }> {
     const { unet, noising } = this.definition;
     const noised = low && noising && { values: low.values, schedule: noising.schedule, level: noiseLevel };
-    const conditions = unetConditions(unet, shape, { text: text.states, seeds, ...(noised && { low: noised }) });
+    const seen = isCut(plan.unet.tiling) ? tileShape(shape, plan.unet.tiling) : shape;
+    const conditions = unetConditions(unet, seen, { text: text.states, seeds, ...(noised && { low: noised }) });
     const inputs = { conditions, seeds, coefficients, guidance };
-    return this.#with(this.#contents.unet, shape, options, async (resident, compiling) => {
+    const { tiling } = plan.unet;
+    return this.#with(this.#contents.unet, options, async (resident, compiling) => {
       const model = unetModel(unet, shape);
-      const borrow = () => resident.borrow(shape, compiling);
-      const giveBack = (executor: Executor) => resident.giveBack(executor);
-      const host = { gpu: this.gpu, model, borrow, giveBack };
+      const borrow = () =>
+        isCut(tiling)
+          ? borrowTiled(this.gpu, resident, unet, shape, tiling, compiling)
+          : resident.borrow(shape, compiling);
+      const host = { gpu: this.gpu, model, borrow, giveBack: (executor: Executor) => giveBack(resident, executor) };
       const generation = new Generation(host, await borrow(), { shape, inputs, settings, warnings }, options.signal);
       this.#generation = generation;
       try {
@@ -234,59 +268,41 @@ export class Pipeline {
     { vae, slot }: NonNullable<Contents["decoder"]>,
     drawn: Float32Array<ArrayBuffer>,
     { pictures: count, height, width }: UnetShape,
+    tiling: Tiling = tilingOf(height, width, Math.max(height, width)),
     options: PipelineGenerateOptions,
   ): Promise<{ pictures: readonly Picture[]; values: Float32Array<ArrayBuffer> }> {
     const latents = drawn.map((value) => value / vae.scale + vae.shift);
-    const shape = { height, width };
-    const scale = pixelsPerValue({ vae });
-    const extent = { height: height * scale, width: width * scale };
-    const size = extent.height * extent.width * 3;
-    return this.#with(slot, shape, options, async (resident, compiling) => {
+    const shape = { height: tiling.rows.length, width: tiling.columns.length };
+    return this.#with(slot, options, async (resident, compiling) => {
+      const run = (latent: Float32Array<ArrayBuffer>) => {
+        this.#check(options);
+        return runOnce(this.gpu, resident, shape, new Map([["latents", latent]]), ["values", "picture"], compiling);
+      };
       const pictures: Picture[] = [];
+      const each = latents.length / count;
+      const size = height * width * pixelsPerValue({ vae }) ** 2 * 3;
       const values = new Float32Array(count * size);
       for (let i = 0; i < count; i++) {
-        this.#check(options);
-        const each = latents.length / count;
-        const inputs = new Map([["latents", latents.slice(i * each, (i + 1) * each)]]);
-        const [decoded, words] = await runOnce(this.gpu, resident, shape, inputs, ["values", "picture"], compiling);
-        checkFinite(decoded!);
-        values.set(decoded!, i * size);
-        pictures.push(...picturesOf(words!, extent));
+        const latent = latents.slice(i * each, (i + 1) * each);
+        const decoded = await decodeLatent(latent, tiling, pixelsPerValue({ vae }), run);
+        values.set(decoded.values, i * size);
+        pictures.push(decoded.picture);
       }
       return { pictures, values };
     });
   }
 
-  /** Runs `use` with a part on the device: it is loaded before, and freed afterwards unless parts are kept. */
-  async #with<Shape, T>(
+  #with<Shape, T>(
     slot: Slot<Shape>,
-    shape: Shape,
-    { onLoad, onCompile, signal }: PipelineGenerateOptions,
+    options: PipelineGenerateOptions,
     use: (resident: Resident<Shape>, compiling: ExecutorOptions) => Promise<T>,
   ): Promise<T> {
-    const part = slot.make(slot.storage);
-    if (!slot.resident) {
-      const name = `${this.definition.name}/${part.name}`;
-      checkFits(name, (storage) => slot.make(storage).graph(shape), slot.storage, this.gpu.traits);
-    }
-    slot.resident ??= await makeResident(this.gpu, loadablePart(this.gpu, slot.checkpoint, part), {
-      ...(signal && { signal }),
-      ...(onLoad && { onProgress: (loaded, total) => onLoad(part.name, loaded, total) }),
-    });
-    const resident = slot.resident;
-    try {
+    const keep = () => this.#contents.bounds.keep && !this.#disposed;
+    return withSlot(this.gpu, slot, keep, options, (resident, compiling) => {
       // Disposed of meanwhile, the pipeline did not know of this part.
       if (this.#disposed) throw disposed();
-      return await use(resident, {
-        ...(signal && { signal }),
-        ...(onCompile && { onProgress: (done, total) => onCompile(part.name, done, total) }),
-      });
-    } finally {
-      if (!this.#contents.keep || this.#disposed) {
-        resident.dispose();
-        slot.resident = undefined;
-      }
-    }
+      return use(resident, compiling);
+    });
   }
 
   #check({ signal }: PipelineGenerateOptions): void {
@@ -299,18 +315,24 @@ function disposed(): ReimagenError {
   return new ReimagenError("aborted", "the pipeline has been disposed of");
 }
 
-function checkFinite(values: Float32Array | Uint32Array): void {
-  const at = values.findIndex((value) => !Number.isFinite(value));
-  if (at >= 0) throw new ReimagenError("not-finite", `the decoded picture has ${values[at]} at value ${at}`);
-}
-
-/** Draws with a first stage, and enlarges with one upscaler after the other; the size is the first stage's. Throws what `generate` throws. */
+/**
+ * Draws with a first stage, and enlarges with one upscaler after the other; the size is the first stage's. What one of them cannot do is refused before
+ * the first one is loaded. Throws what `generate` throws.
+ */
 export async function generateCascade(
   [first, ...upscalers]: readonly [Pipeline, ...Pipeline[]],
   request: PipelineRequest,
-  options: PipelineGenerateOptions = {},
+  { onPlan, ...options }: PipelineGenerateOptions = {},
 ): Promise<PipelineResult> {
   const { size, low: _, ...shared } = request;
+  let planned = first.plan(request);
+  onPlan?.(first.definition.name, planned.parts);
+  for (const upscaler of upscalers) {
+    const { pictures, width, height } = planned;
+    const blank = new Float32Array(pictures * width * height * 3);
+    planned = upscaler.plan({ ...shared, low: { width, height, values: blank } });
+    onPlan?.(upscaler.definition.name, planned.parts);
+  }
   let result = await first.generate(request, options);
   const warnings = new Set(result.warnings);
   for (const upscaler of upscalers) {

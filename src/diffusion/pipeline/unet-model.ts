@@ -8,7 +8,7 @@ import { randomNormal } from "../../ops/random_normal.ts";
 import { resize } from "../../ops/resize.ts";
 import { samplerStep } from "../../ops/sampler_step.ts";
 import type { Conditions } from "../inputs.ts";
-import type { DenoisingModel, LoopShape } from "../loop.ts";
+import type { DenoisingModel, Evaluated, LoopShape } from "../loop.ts";
 import { keyOf } from "../philox.ts";
 import { alphaSigma, type DiscreteSchedule } from "../schedule.ts";
 
@@ -21,6 +21,8 @@ export interface UnetShape extends LoopShape {
   readonly tokens: number;
   /** Of the smaller picture. */
   readonly low?: { readonly height: number; readonly width: number };
+  /** Whether this is a tile of what is denoised: then a step is the U-Net's output alone. */
+  readonly tile?: boolean;
 }
 
 /** Texts that a request encodes: the prompt, and what stands in its place where the text is left out. */
@@ -40,27 +42,38 @@ export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel 
     extent: [height, width, channels],
     visible: channels === 3,
     build(g, x) {
-      const output = unet(g, config, {
-        sample: repeated(g, shape.low ? concat(g, x, noisedLow(g, shape, shape.low)) : x, shape),
-        time: g.input("time", [1], "step"),
-        text: g.input("text", [textRows, shape.tokens, config.text.inputs], "request"),
-        ...(config.classes.kind !== "none" && {
-          classes: g.input(
-            "classes",
-            [shape.pictures * shape.evaluations],
-            "request",
-            config.classes.kind === "table" ? "u32" : "f32",
-          ),
-        }),
-      });
-      if (config.outputs === channels) return { prediction: output };
-      // What the evaluation without text says of the variance counts for nothing.
-      const conditional = shape.evaluations > 1 ? rowsOf(g, output, shape.pictures, shape.pictures) : output;
-      return {
-        prediction: channelsOf(g, output, 0, channels),
-        variance: channelsOf(g, conditional, channels, channels),
-      };
+      const sample = shape.low ? concat(g, x, noisedLow(g, shape, shape.low)) : x;
+      return answerOf(g, config, shape, unetOutput(g, config, shape, sample));
     },
+  };
+}
+
+/** All evaluations of samples [N, H, W, inputs]: [evaluations x N, H, W, outputs]. */
+export function unetOutput(g: GraphBuilder, config: UnetConfig, shape: UnetShape, sample: Value): Value {
+  return unet(g, config, {
+    sample: repeated(g, sample, shape),
+    time: g.input("time", [1], "step"),
+    text: g.input("text", [textRows, shape.tokens, config.text.inputs], "request"),
+    ...(config.classes.kind !== "none" && {
+      classes: g.input(
+        "classes",
+        [shape.pictures * shape.evaluations],
+        "request",
+        config.classes.kind === "table" ? "u32" : "f32",
+      ),
+    }),
+  });
+}
+
+/** What the loop makes of them. */
+export function answerOf(g: GraphBuilder, config: UnetConfig, shape: UnetShape, output: Value): Evaluated {
+  const channels = config.inputs - (shape.low ? 3 : 0);
+  if (config.outputs === channels) return { prediction: output };
+  // What the evaluation without text says of the variance counts for nothing.
+  const conditional = shape.evaluations > 1 ? rowsOf(g, output, shape.pictures, shape.pictures) : output;
+  return {
+    prediction: channelsOf(g, output, 0, channels),
+    variance: channelsOf(g, conditional, channels, channels),
   };
 }
 
@@ -101,7 +114,11 @@ export function unetConditions(config: UnetConfig, shape: UnetShape, { text, see
 }
 
 /** The smaller picture at the U-Net's size, noised as diffusion does: alpha low + sigma noise. */
-function noisedLow(g: GraphBuilder, { pictures, height, width }: UnetShape, low: { height: number; width: number }) {
+export function noisedLow(
+  g: GraphBuilder,
+  { pictures, height, width }: UnetShape,
+  low: { height: number; width: number },
+) {
   return g.scope("low", () => {
     const given = g.input("low", [pictures, low.height, low.width, 3], "request");
     const fits = low.height === height && low.width === width;
