@@ -121,7 +121,7 @@ function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags)
     others.filter((option) => !taken.includes(option.attributeName())),
     `${flags.model} is a pipeline of public models, which were trained without neighbours and bring settings of their own`,
   );
-  const { negative, size, upscale, picture, noiseLevel, gammaP, storage, weights } = flags;
+  const { negative, size, upscale, picture, noiseLevel, gammaP, storage, weights, memory, tile } = flags;
   const given = Object.fromEntries(
     (["seed", "steps", "sampler", "etaDdim", "pictures"] as const)
       .filter((name) => isGiven(command, name))
@@ -136,7 +136,8 @@ function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags)
       ...(size && { size }),
       ...(noiseLevel !== undefined && { noiseLevel }),
     },
-    ...{ model: flags.model, upscale, picture, storage, ...(weights && { weights }) },
+    ...{ model: flags.model, upscale, picture, storage },
+    limits: { ...(weights && { weights }), ...(memory !== undefined && { memory }), ...(tile && { tile }) },
     ...{ adapter: flags.adapter, output: flags.output, json: flags.json },
   };
 }

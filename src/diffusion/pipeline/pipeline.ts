@@ -35,7 +35,7 @@ export interface PipelineOptions {
   readonly weights?: "f32" | "f16" | "q8";
   /** Whether the parts stay on the device from one request to the next; else there is never more than one of them. Default false. */
   readonly keep?: boolean;
-  /** Bytes that may be on the device at a time; what needs more is refused before it is loaded, or done in tiles. Default: whatever the device's limits let through. */
+  /** Bytes that may be on the device at a time, 8 MiB aside that weights are brought there through; what needs more is refused before it is loaded, or done in tiles. Default: whatever the device's limits let through. */
   readonly memory?: number;
   /** Side, in pixels, of the tiles in which pictures are decoded and upscaled. Default: whole where that fits, else the largest tiles that do. */
   readonly tile?: number;

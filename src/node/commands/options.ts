@@ -35,6 +35,8 @@ export interface PipelineFlags {
   picture?: string;
   noiseLevel?: number;
   weights?: "f32" | "f16" | "q8";
+  memory?: number;
+  tile?: number;
 }
 
 const { guidance, steps, sampler, seed } = defaultSettings;
@@ -72,6 +74,11 @@ export const pipelineOptions = (): Option[] => [
   new Option("--picture <file>", "the smaller picture, where --model is an upscaler"),
   number("--noise-level <n>", "upscalers: how noisy the smaller picture is made", whole(0)),
   weightsOption(),
+  new Option(
+    "--memory <size>",
+    "what the device may hold at a time, as 6GB; more is refused, or done in tiles",
+  ).argParser(byteSize),
+  number("--tile <n>", "decode and upscale in tiles of so many pixels (default: whole, where that fits)", whole(1)),
 ];
 
 export const weightsOption = (): Option =>
@@ -131,6 +138,12 @@ function thresholdingOf({ threshold, thresholdRange, thresholdQuantile, threshol
   if (threshold === "static") return { kind: "static", range: thresholdRange };
   if (threshold === "dynamic") return { kind: "dynamic", quantile: thresholdQuantile, max: thresholdMax };
   return { kind: "none" };
+}
+
+function byteSize(text: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?) ?([MG]i?B)$/.exec(text) ?? [];
+  if (!amount) throw new InvalidArgumentError("It must be a size such as 800MB or 7.5GB.");
+  return Number(amount) * { MB: 1e6, GB: 1e9, MiB: 2 ** 20, GiB: 2 ** 30 }[unit as "MB"];
 }
 
 function handNeighbor(text: string): HandNeighbor {

@@ -1,13 +1,16 @@
 // `reimagen generate --model DIR` for a folder as diffusers saves it: a pipeline of public models, and upscalers behind it.
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { type PlannedPart, showBytes, totalBytes } from "../../diffusion/pipeline/memory.ts";
 import {
   generateCascade,
   openPipeline,
   type Pipeline,
+  type PipelineOptions,
   type PipelineResult,
 } from "../../diffusion/pipeline/pipeline.ts";
 import { lowPictures, type PipelineRequest } from "../../diffusion/pipeline/request.ts";
+import { tileCount } from "../../diffusion/pipeline/tiles.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import { encodePng } from "../../io/png.ts";
 import type { AdapterChoice } from "../dawn.ts";
@@ -28,7 +31,8 @@ export interface PipelineCommand {
   /** A picture to start from, where the first stage is an upscaler. */
   readonly picture: string | undefined;
   readonly storage: "f32" | "f16";
-  readonly weights?: "f32" | "f16" | "q8";
+  /** Where they are not the pipeline's own. */
+  readonly limits: Pick<PipelineOptions, "weights" | "memory" | "tile">;
   readonly adapter: AdapterChoice;
   readonly output: string | undefined;
   readonly json: boolean;
@@ -47,7 +51,7 @@ export async function drawPipeline(command: PipelineCommand, signal: AbortSignal
   const { pictures: files } = outputFiles({ output: command.output, prompt: request.prompt, seeds, sheet: false });
   for (const file of files) await checkWritable(file);
   const start = performance.now();
-  const { drawn, adapter } = await draw(command, signal);
+  const { drawn, parts, adapter } = await draw(command, signal);
   const seconds = (performance.now() - start) / 1000;
   const models = [model, ...upscale].map((folder) => basename(folder));
   const { seed: _, ...settings } = drawn.settings;
@@ -71,16 +75,21 @@ export async function drawPipeline(command: PipelineCommand, signal: AbortSignal
       pictures: files.map((file, i) => ({ file, seed: seeds[i] })),
       settings: drawn.settings,
       models,
+      parts,
       adapter,
       seconds: Number(seconds.toFixed(3)),
       warnings: drawn.warnings,
     });
 }
 
-async function draw(
-  command: PipelineCommand,
-  signal: AbortSignal,
-): Promise<{ drawn: PipelineResult; adapter: string }> {
+interface Drawn {
+  readonly drawn: PipelineResult;
+  /** Bytes that each part took of the device's memory. */
+  readonly parts: readonly { part: string; bytes: number }[];
+  readonly adapter: string;
+}
+
+async function draw(command: PipelineCommand, signal: AbortSignal): Promise<Drawn> {
   const folders: DiskFolder[] = [];
   try {
     for (const path of [command.model, ...command.upscale]) folders.push(await openFolder(path));
@@ -90,7 +99,7 @@ async function draw(
       const progress = await openProgress();
       try {
         const pipelines = await open(gpu, folders, command, signal);
-        return { drawn: await run(pipelines, command, signal, progress), adapter };
+        return { ...(await run(pipelines, command, signal, progress)), adapter };
       } finally {
         progress.stop();
       }
@@ -103,15 +112,13 @@ async function draw(
 async function open(
   gpu: Gpu,
   folders: readonly DiskFolder[],
-  { storage, weights }: PipelineCommand,
+  { storage, limits }: PipelineCommand,
   signal: AbortSignal,
 ): Promise<[Pipeline, ...Pipeline[]]> {
   const pipelines: Pipeline[] = [];
   for (const folder of folders) {
     const after = pipelines.at(0);
-    pipelines.push(
-      await openPipeline(gpu, folder, { storage, signal, ...(weights && { weights }), ...(after && { after }) }),
-    );
+    pipelines.push(await openPipeline(gpu, folder, { storage, ...limits, signal, ...(after && { after }) }));
   }
   return pipelines as [Pipeline, ...Pipeline[]];
 }
@@ -121,17 +128,33 @@ async function run(
   { request, picture }: PipelineCommand,
   signal: AbortSignal,
   progress: Progress,
-): Promise<PipelineResult> {
+): Promise<Omit<Drawn, "adapter">> {
   const start = picture !== undefined && (await readPicture(picture));
   const low = start && lowPictures(new Array<typeof start>(request.pictures ?? 1).fill(start));
-  return generateCascade(
+  const planned: PlannedPart[] = [];
+  const drawn = await generateCascade(
     pipelines,
     { ...request, ...(low && { low }) },
     {
       signal,
+      onPlan(pipeline, parts) {
+        planned.push(...parts);
+        note(planLine(pipeline, parts));
+      },
       onLoad: (part, done, total) => progress.show(`loading ${part}`, done, total),
       onCompile: (_, done, total) => progress.show("compiling", done, total),
       onStep: (done, total) => progress.show("drawing", done, total),
     },
   );
+  return { drawn, parts: planned.map(({ name, needs }) => ({ part: name, bytes: totalBytes(needs) })) };
+}
+
+/** What will be on the device, one part after the other. */
+function planLine(pipeline: string, parts: readonly PlannedPart[]): string {
+  const sizes = parts.map(({ needs }) => totalBytes(needs));
+  const each = parts.map(({ name, storage, tiling }, i) => {
+    const tiles = tiling && tileCount(tiling) > 1 ? `, ${tileCount(tiling)} tiles` : "";
+    return `${basename(name)} ${showBytes(sizes[i]!)} (${storage.weights}${tiles})`;
+  });
+  return `${basename(pipeline)} needs at most ${showBytes(Math.max(...sizes))} of the device's memory: ${each.join(", ")}.`;
 }
