@@ -12,15 +12,14 @@ export const scaleName = (name: string): string => `${name}.scale`;
 
 /** Whether a tensor is of this form, with all that it needs. */
 export function isQuantized({ metadata, tensors }: Safetensors, { name, dtype, shape }: TensorInfo): boolean {
-  const inputs = shape.slice(1).reduce((product, extent) => product * extent, 1);
+  const [outputs, ...inputs] = shape as [number, ...number[]];
   const scale = tensors.get(scaleName(name));
+  const blocks = Math.ceil(inputs.reduce((product, extent) => product * extent, 1) / 32);
   return (
     metadata[quantization.key] === quantization.version &&
     dtype === "I8" &&
-    shape[0]! % 4 === 0 &&
-    shape[1]! % 4 === 0 &&
-    scale?.dtype === "F16" &&
-    scale.shape.join() === `${shape[0]},${Math.ceil(inputs / 32)}`
+    (outputs | inputs[0]!) % 4 === 0 &&
+    `${scale?.dtype} ${scale?.shape}` === `F16 ${outputs},${blocks}`
   );
 }
 

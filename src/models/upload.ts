@@ -131,8 +131,7 @@ function stored(
   return bytes;
 }
 
-const sizes = { F32: 4, F16: 2, BF16: 2, I8: 1 };
-const bytesOf = ({ dtype }: TensorInfo) => sizes[dtype as keyof typeof sizes];
+const bytesOf = ({ dtype }: TensorInfo) => [4, 2, 2, 1][kinds[dtype as keyof typeof kinds]]!;
 
 function repackKernel({ dtype }: TensorInfo, { type }: Value, inFours: boolean): Kernel {
   const variant = type.dtype === "q8" ? "q8" : inFours ? "vec4" : "simple";

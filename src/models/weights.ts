@@ -11,8 +11,8 @@ import { createUploader } from "./upload.ts";
 
 /** Options of `loadWeights`. */
 export interface LoadOptions {
-  /** Called with bytes of the checkpoint read so far and in all. */
-  readonly onProgress?: (read: number, total: number) => void;
+  /** Called with bytes of weights that are on the device, and in all. */
+  readonly onProgress?: (loaded: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -60,8 +60,8 @@ export async function loadWeights(
 ): Promise<Map<string, GPUBuffer>> {
   checkCheckpoint(checkpoint, weights);
   const buffers = new Map<string, GPUBuffer>();
-  const total = [...checkpoint.tensors.values()].reduce((sum, { begin, end }) => sum + end - begin, 0);
-  let read = 0;
+  const total = weights.reduce((sum, { type }) => sum + bytesOfType(type), 0);
+  let loaded = 0;
   // Tuning reads them back to compute what a kernel should have made of them.
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
   const uploader = createUploader(gpu, checkpoint);
@@ -71,11 +71,8 @@ export async function loadWeights(
       const buffer = gpu.allocate(key, bytesOfType(value.type), usage);
       buffers.set(key, buffer);
       await uploader.upload(value, weightOf(value), buffer, options.signal);
-      for (const name of weightOf(value).names.flatMap((name) => [name, scaleName(name)])) {
-        const { begin, end } = checkpoint.tensors.get(name) ?? { begin: 0, end: 0 };
-        read += end - begin;
-      }
-      options.onProgress?.(read, total);
+      loaded += bytesOfType(value.type);
+      options.onProgress?.(loaded, total);
     }
     return buffers;
   } catch (error) {

@@ -69,23 +69,29 @@ export interface PlannedPart {
   readonly tiling?: Tiling;
 }
 
+/** A part as it will run, with its graphs. */
+export interface RunningPart extends PlannedPart {
+  readonly graphs: readonly Graph[];
+}
+
 /**
  * The first way in which the device can hold the part, within `memory` bytes if given. Throws `limit` where there is none: what it needs, what is in
  * the way, and what tiles or 8-bit weights would need.
  */
-export function planPart(choice: PartChoice, traits: DeviceTraits, memory = Number.POSITIVE_INFINITY): PlannedPart {
+export function planPart(choice: PartChoice, traits: DeviceTraits, memory = Number.POSITIVE_INFINITY): RunningPart {
   const { name, storage, tilings } = choice;
   const look = (storage: Storage, tiling: Tiling | undefined) => {
-    const all = choice.graphs(storage, tiling).map((graph) => needsOf(graph, traits));
+    const graphs = choice.graphs(storage, tiling);
+    const all = graphs.map((graph) => needsOf(graph, traits));
     const sum = (of: keyof Bytes) => all.reduce((total, needs) => total + needs[of], 0);
     const bytes = { weights: sum("weights"), intermediate: sum("intermediate"), persistent: sum("persistent") };
     const budget = totalBytes(bytes) > memory ? `the memory budget is ${showBytes(memory)}` : undefined;
-    return { bytes, refusal: all.find(({ refusal }) => refusal)?.refusal ?? budget };
+    return { graphs, bytes, refusal: all.find(({ refusal }) => refusal)?.refusal ?? budget };
   };
   const tried = [];
   for (const tiling of tilings.length ? tilings : [undefined]) {
-    const { bytes, refusal } = look(storage, tiling);
-    if (!refusal) return { name, storage, needs: bytes, ...(tiling && { tiling }) };
+    const { graphs, bytes, refusal } = look(storage, tiling);
+    if (!refusal) return { name, storage, needs: bytes, ...(tiling && { tiling }), graphs };
     tried.push({ bytes, refusal });
   }
   const [whole, smallest] = [tried[0]!, tried.at(-1)!];

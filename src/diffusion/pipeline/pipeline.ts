@@ -12,7 +12,7 @@ import { decodeLatent } from "./decode.ts";
 import { type PipelineDefinition, readPipeline, type TextConfig, textWidth } from "./definition.ts";
 import { type PlannedPart, planPart, type Storage } from "./memory.ts";
 import { decoderPart, type LatentShape, type Part, type TextShape, textPart, unetPart } from "./parts.ts";
-import { type Bounds, type DrawingPlan, isCut, planDrawing, plannedParts, textChoice } from "./plan.ts";
+import { type Bounds, type DrawingPlan, isCut, planDrawing, plannedParts, textChoice, tileWarnings } from "./plan.ts";
 import {
   decidePipeline,
   type LowPictures,
@@ -21,7 +21,7 @@ import {
   pixelsPerValue,
 } from "./request.ts";
 import { runOnce } from "./run-once.ts";
-import { openSlot, type Slot, withSlot } from "./slot.ts";
+import { openSlot, prepareSlot, type Slot, withSlot } from "./slot.ts";
 import { openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
 import { borrowTiled, giveBack, tileShape } from "./tiled-unet.ts";
 import { type Tiling, tilingOf } from "./tiles.ts";
@@ -109,6 +109,9 @@ interface Contents {
   readonly bounds: Bounds;
 }
 
+/** So many steps before the last one the decoder is begun with. */
+const stepsAhead = 2;
+
 /** A pipeline whose files have been found to be in order. */
 export class Pipeline {
   readonly #contents: Contents;
@@ -133,15 +136,32 @@ export class Pipeline {
    * or, on an adopted device, `device-lost`; the pipeline stays usable.
    */
   generate(request: PipelineRequest, options: PipelineGenerateOptions = {}): Promise<PipelineResult> {
-    const result = this.#queue.then(() => this.#draw(request, options));
+    const { unet, decoder } = this.#contents;
+    const result = this.#queue
+      .then(() => this.#draw(request, options))
+      .finally(() => {
+        // Where it ended early, the next part has been begun with in vain.
+        unet.checkpoint.drop();
+        decoder?.slot.checkpoint.drop();
+      });
     this.#queue = result.catch(() => undefined);
     return result;
   }
 
   /** What its text encoder makes of a prompt, and of what it is guided away from. Throws what `generate` throws. */
-  async encode(prompt: string, negative: string, options: PipelineGenerateOptions = {}): Promise<TextStates> {
+  encode(prompt: string, negative: string, options: PipelineGenerateOptions = {}): Promise<TextStates> {
+    return this.#encode(prompt, negative, options, () => undefined);
+  }
+
+  /** `meanwhile` is called when the text encoder is on the device, about to run. */
+  async #encode(
+    prompt: string,
+    negative: string,
+    options: PipelineGenerateOptions,
+    meanwhile: () => void,
+  ): Promise<TextStates> {
     const { reader } = this.#contents;
-    if (reader instanceof Pipeline) return reader.encode(prompt, negative, options);
+    if (reader instanceof Pipeline) return reader.#encode(prompt, negative, options, meanwhile);
     const key = JSON.stringify([prompt, negative]);
     if (this.#encoded?.key === key) return this.#encoded.states;
     const { ids, table, tokens, warnings } = prepareTexts(reader.words, reader.text, prompt, negative);
@@ -156,9 +176,10 @@ export class Pipeline {
       this.gpu.traits,
       this.#contents.bounds.memory,
     );
-    const [states] = await this.#with(reader.encoder, options, (resident, compiling) =>
-      runOnce(this.gpu, resident, shape, inputs, ["states"], compiling),
-    );
+    const [states] = await this.#with(reader.encoder, options, (resident, compiling) => {
+      meanwhile();
+      return runOnce(this.gpu, resident, shape, inputs, ["states"], compiling);
+    });
     this.#encoded = { key, states: { states: states as Float32Array<ArrayBuffer>, tokens, warnings } };
     return this.#encoded.states;
   }
@@ -169,7 +190,10 @@ export class Pipeline {
     this.#generation?.disposeWithEngine();
     const { reader, unet, decoder } = this.#contents;
     for (const slot of [reader instanceof Pipeline ? undefined : reader.encoder, unet, decoder?.slot])
-      slot?.resident?.dispose();
+      if (slot) {
+        slot.resident?.dispose();
+        slot.checkpoint.drop();
+      }
   }
 
   /**
@@ -196,32 +220,24 @@ export class Pipeline {
     const decision = this.#decide(request);
     const { settings, shape, plan } = decision;
     options.onPlan?.(this.definition.name, plannedParts(plan));
-    const text = await this.encode(request.prompt, request.negative ?? "", options);
+    const { unet, decoder } = this.#contents;
+    const text = await this.#encode(request.prompt, request.negative ?? "", options, () =>
+      prepareSlot(this.gpu, unet, plan.unet.graphs),
+    );
     this.#check(options);
     const { replaced } = this.definition;
     const warnings = [
       ...text.warnings,
       ...(replaced && !request.sampler ? [replaced] : []),
-      ...this.#tileWarnings(plan),
+      ...tileWarnings(plan, this.#contents.bounds, pixelsPerValue(this.definition)),
     ];
     const drawn = await this.#denoise(decision, request, text, warnings, options);
     this.#check(options);
-    const { decoder } = this.#contents;
     const { pictures, values } = decoder
       ? await this.#decode(decoder, drawn.values, shape, plan.decoder?.tiling, options)
       : drawn;
     const { width, height } = pictures[0]!;
     return { pictures, values: { width, height, values }, settings, warnings };
-  }
-
-  /** Tiles that nobody asked for. */
-  #tileWarnings({ unet, decoder }: DrawingPlan): string[] {
-    if (this.#contents.bounds.tile !== undefined) return [];
-    return [unet, decoder].flatMap((part) => {
-      if (!part || !isCut(part.tiling)) return [];
-      const side = Math.max(part.tiling.rows.length, part.tiling.columns.length) * pixelsPerValue(this.definition);
-      return [`${part.name} works in tiles of ${side} pixels, as the whole does not fit`];
-    });
   }
 
   get #tokens(): number {
@@ -253,7 +269,12 @@ export class Pipeline {
       this.#generation = generation;
       try {
         await generation.prepare([]);
-        for await (const { step, steps } of generation) await options.onStep?.(step, steps, generation);
+        const { decoder } = this.#contents;
+        for await (const { step, steps } of generation) {
+          if (decoder && step === Math.max(1, steps - stepsAhead))
+            prepareSlot(this.gpu, decoder.slot, plan.decoder?.graphs ?? []);
+          await options.onStep?.(step, steps, generation);
+        }
         const values = await generation.values();
         return { pictures: model.visible ? await generation.read("picture") : [], values };
       } finally {

@@ -4,7 +4,15 @@ import type { DeviceTraits } from "../../gpu/gpu.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { checkInteger } from "../range.ts";
 import type { PipelineDefinition, TextConfig } from "./definition.ts";
-import { type PartChoice, type PlannedPart, planPart, type Storage, showBytes, totalBytes } from "./memory.ts";
+import {
+  type PartChoice,
+  type PlannedPart,
+  planPart,
+  type RunningPart,
+  type Storage,
+  showBytes,
+  totalBytes,
+} from "./memory.ts";
 import { decoderPart, textPart, unetPart } from "./parts.ts";
 import { pixelsPerValue } from "./request.ts";
 import { tokensOf } from "./text.ts";
@@ -25,9 +33,9 @@ export interface Bounds {
 /** The parts of a drawing, each as it will run. */
 export interface DrawingPlan {
   /** Absent where another pipeline reads the text. */
-  readonly text?: PlannedPart;
-  readonly unet: PlannedPart;
-  readonly decoder?: PlannedPart;
+  readonly text?: RunningPart;
+  readonly unet: RunningPart;
+  readonly decoder?: RunningPart;
 }
 
 /** How each part is kept. */
@@ -100,7 +108,18 @@ export function isCut(tiling: Tiling | undefined): tiling is Tiling {
 
 /** The parts in the order in which they run. */
 export function plannedParts({ text, unet, decoder }: DrawingPlan): PlannedPart[] {
-  return [text, unet, decoder].filter((part) => part !== undefined);
+  const running = [text, unet, decoder].filter((part) => part !== undefined);
+  return running.map(({ graphs: _, ...part }) => part);
+}
+
+/** Tells of tiles that nobody asked for; `scale`: pixels a value. */
+export function tileWarnings({ unet, decoder }: DrawingPlan, { tile }: Bounds, scale: number): string[] {
+  if (tile !== undefined) return [];
+  return [unet, decoder].flatMap((part) => {
+    if (!part || !isCut(part.tiling)) return [];
+    const side = Math.max(part.tiling.rows.length, part.tiling.columns.length) * scale;
+    return [`${part.name} works in tiles of ${side} pixels, as the whole does not fit`];
+  });
 }
 
 function checkTile(tile: number | undefined, scale: number): void {

@@ -1,9 +1,11 @@
 // A part of a pipeline with its checkpoint: brought to the device when it is needed, and kept there or not.
 import type { Gpu } from "../../gpu/gpu.ts";
+import { compileGraph } from "../../graph/compile.ts";
 import type { ExecutorOptions } from "../../graph/executor.ts";
+import { type Graph, stages, weightsOf } from "../../graph/graph.ts";
 import type { Folder } from "../../io/folder.ts";
-import { hasQuantized } from "../../io/quantized.ts";
-import type { Safetensors } from "../../io/safetensors.ts";
+import { type Prefetching, prefetching } from "../../io/prefetch.ts";
+import { hasQuantized, scaleName } from "../../io/quantized.ts";
 import { makeResident, type Resident } from "../resident.ts";
 import type { Storage } from "./memory.ts";
 import { loadablePart, openPart, type Part } from "./parts.ts";
@@ -11,7 +13,7 @@ import { loadablePart, openPart, type Part } from "./parts.ts";
 /** A part, and where it is if it is on the device. */
 export interface Slot<Shape> {
   readonly make: (storage: Storage) => Part<Shape>;
-  readonly checkpoint: Safetensors;
+  readonly checkpoint: Prefetching;
   readonly storage: Storage;
   resident: Resident<Shape> | undefined;
 }
@@ -31,7 +33,27 @@ export async function openSlot<Shape>(
 ): Promise<Slot<Shape>> {
   const checkpoint = await openPart(folder, make({ activations, weights: activations }), signal);
   const written = hasQuantized(checkpoint) ? "q8" : activations;
-  return { make, checkpoint, storage: { activations, weights: weights ?? written }, resident: undefined };
+  const storage = { activations, weights: weights ?? written };
+  return { make, checkpoint: prefetching(checkpoint, aheadBytes), storage, resident: undefined };
+}
+
+/** Held of a part while the one before it is at work: little beside either, and the whole of a small one. */
+const aheadBytes = 2 ** 27;
+
+/** Begins with what a part will need, while the one before it is at work: compiles its kernels, and reads the first of its weights. */
+export function prepareSlot<Shape>(gpu: Gpu, slot: Slot<Shape>, graphs: readonly Graph[]): void {
+  if (slot.resident) return;
+  const part = slot.make(slot.storage);
+  const names = weightsOf(part.graph(part.probe)).flatMap(({ source }) =>
+    source.kind === "weight" ? source.weight.names.flatMap((name) => [name, scaleName(name)]) : [],
+  );
+  slot.checkpoint.start(names);
+  for (const graph of graphs) {
+    const { schedule } = compileGraph(graph, gpu.traits);
+    // What does not compile is told when it is needed.
+    for (const { choice } of stages.flatMap((stage) => schedule[stage]))
+      gpu.compile(choice.launch.kernel).catch(() => undefined);
+  }
 }
 
 /** What is told while a part is prepared, and what stops it. */
@@ -50,10 +72,10 @@ export async function withSlot<Shape, T>(
   use: (resident: Resident<Shape>, compiling: ExecutorOptions) => Promise<T>,
 ): Promise<T> {
   const part = slot.make(slot.storage);
-  slot.resident ??= await makeResident(gpu, loadablePart(gpu, slot.checkpoint, part), {
+  slot.resident ??= await makeResident(gpu, loadablePart(gpu, slot.checkpoint.checkpoint, part), {
     ...(signal && { signal }),
     ...(onLoad && { onProgress: (loaded, total) => onLoad(part.name, loaded, total) }),
-  });
+  }).finally(() => slot.checkpoint.drop());
   const resident = slot.resident;
   try {
     return await use(resident, {
