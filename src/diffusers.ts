@@ -1,7 +1,7 @@
 // `reimagen/diffusers`: pipelines of public models (Stable Diffusion, DeepFloyd IF) from the folders that diffusers saves.
 export { type PipelineDefinition, readPipeline } from "./diffusion/pipeline/definition.ts";
 export { type InspectedPart, type InspectedPipeline, inspectPipeline } from "./diffusion/pipeline/inspect.ts";
-export type { Needs } from "./diffusion/pipeline/memory.ts";
+export type { Bytes, Needs, PlannedPart } from "./diffusion/pipeline/memory.ts";
 export type { PipelineClass } from "./diffusion/pipeline/model-index.ts";
 export {
   generateCascade,

@@ -14,7 +14,7 @@ export interface QuantizedRows {
   readonly whole: number;
 }
 
-/** Quantises whole rows, each of `inputs` x `taps` values; arithmetic is in f32 and in the device's order, so that codes are the device's. */
+/** Quantises whole rows, each of `inputs` x `taps` values; arithmetic is in f32 and in the device's order, so that codes are the device's where it rounds scales as we do, to the nearest. */
 export function quantizeRows(values: Float32Array, inputs: number, taps: number): QuantizedRows {
   const stride = inputs * taps;
   const rows = values.length / stride;
