@@ -40,7 +40,7 @@ export function checkCheckpoint(checkpoint: Safetensors, weights: readonly Value
       else if (!["F32", "F16", "BF16"].includes(info.dtype))
         throw new ReimagenError(
           "dtype",
-          `${checkpoint.name}: tensor ${name} should be F32, F16, BF16 or what reimagen quantize writes, got ${info.dtype}`,
+          `${checkpoint.name}: tensor ${name} should be F32, F16 or BF16, got ${info.dtype}`,
         );
     }
   for (const name of checkpoint.tensors.keys())

@@ -177,7 +177,7 @@ it.each<[string, Break, ErrorCode, RegExp]>([
     "a tensor of whole numbers",
     (files) => changeTensors(files, (all) => all.map((each) => ({ ...each, dtype: "I16" }))),
     "dtype",
-    /should be F32, F16, BF16 or what reimagen quantize writes, got I16$/,
+    /should be F32, F16 or BF16, got I16$/,
   ],
   [
     "no tokenizer",

@@ -173,19 +173,19 @@ describe("8-bit tensors that are not of the form are refused:", () => {
   const weights = reading({ layout: "linear", shape, parts: 1 }, "q8");
   const refuse = async (checkpoint: Promise<Safetensors>, code: string, sentence: string) =>
     expect(loadWeights(await testGpu(), await checkpoint, weights)).rejects.toMatchObject({ code, message: sentence });
-  const is = "weights: tensor part 0 should be F32, F16, BF16";
+  const is = "weights: tensor part 0 should be F32, F16 or BF16, got I8";
 
   it("of another tool, or of a later version", async () => {
-    await refuse(open(inBits(tensors, shape)), "dtype", `${is} or what reimagen quantize writes, got I8`);
+    await refuse(open(inBits(tensors, shape)), "dtype", is);
     const later = open(inBits(tensors, shape), { [quantization.key]: "2" });
-    await refuse(later, "dtype", `${is} or what reimagen quantize writes, got I8`);
+    await refuse(later, "dtype", is);
   });
 
   it("without scales, or with those of another shape", async () => {
     const [codes, scales] = inBits(tensors, shape);
-    await refuse(open([codes!], version), "dtype", `${is} or what reimagen quantize writes, got I8`);
+    await refuse(open([codes!], version), "dtype", is);
     const turned = open([codes!, { ...scales!, shape: [2, 8] }], version);
-    await refuse(turned, "dtype", `${is} or what reimagen quantize writes, got I8`);
+    await refuse(turned, "dtype", is);
   });
 
   it("with a scale that is no number", async () => {
