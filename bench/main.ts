@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { runCommand } from "./command.ts";
 import { openHost } from "./host.ts";
 import { peerStarters, peers } from "./peers/family.ts";
+import { real } from "./real.ts";
 import { soak } from "./soak.ts";
 import { startup } from "./startup.ts";
 
@@ -23,6 +24,10 @@ await runCommand(
         run: async (lab) => startup(lab, [ours(lab.adapter), ...(await peerStarters(lab.adapter))]),
       },
       peers: { about: "the step and its heavy ops beside other engines (npm run bench:peers brings them)", run: peers },
+      real: {
+        about: "one step of public U-Nets at full size, with random weights; minutes on a software adapter",
+        run: real,
+      },
       soak: { about: "memory over 200 generations on one engine", run: soak },
     },
     openHost,

@@ -4,7 +4,7 @@
 @group(0) @binding(1) var<storage, read_write> y: array<y4>;
 
 fn four_at(index: u32) -> vec4f {
-  if (KIND == 0u) { return vec4f(value_at(index), value_at(index + 1u), value_at(index + 2u), value_at(index + 3u)); }
+  if (KIND % 3u == 0u) { return vec4f(value_at(index), value_at(index + 1u), value_at(index + 2u), value_at(index + 3u)); }
   return vec4f(both(source[index / 2u]), both(source[index / 2u + 1u]));
 }
 

@@ -2,12 +2,12 @@
 export type { GuidanceMode, GuidanceSettings } from "./diffusion/guidance.ts";
 export { type LowPictures, lowPictures } from "./diffusion/low.ts";
 export { MAX_NEIGHBORS, type NeighborImage, type NeighborPicture } from "./diffusion/neighbors.ts";
+export { generateCascade } from "./diffusion/pipeline/cascade.ts";
 export { type PipelineDefinition, readPipeline } from "./diffusion/pipeline/definition.ts";
 export { type InspectedPart, type InspectedPipeline, inspectPipeline } from "./diffusion/pipeline/inspect.ts";
-export type { Needs } from "./diffusion/pipeline/memory.ts";
+export type { Bytes, Needs, PlannedPart } from "./diffusion/pipeline/memory.ts";
 export type { PipelineClass } from "./diffusion/pipeline/model-index.ts";
 export {
-  generateCascade,
   openPipeline,
   type Pipeline,
   type PipelineGenerateOptions,

@@ -1,6 +1,7 @@
 // The heavy ops of U-Nets of known sizes, at every level: what full-size models would run.
 import { type Graph, GraphBuilder, type Value } from "../../src/graph/graph.ts";
 import { attention, averagePool, conv2d, geglu, groupNorm, linear } from "../../src/graph/layers.ts";
+import { blendTiles } from "../../src/ops/blend_tiles.ts";
 import { conv2d as conv2dOp } from "../../src/ops/conv2d.ts";
 import { type CaseSet, nameOf, type OpCase } from "./cases.ts";
 
@@ -47,9 +48,18 @@ export function unetCases(storage: "f32" | "f16"): OpCase[] {
 function casesOf(sizes: UnetSizes, storage: "f32" | "f16"): OpCase[] {
   const g = new GraphBuilder(storage);
   for (const level of sizes.channels.keys()) addLevel(g, sizes, level);
+  // Of an upscaler in tiles; never in half precision.
+  if (sizes.set === "sd" && storage === "f32") addTiles(g, sizes.side);
   const graph: Graph = g.finish();
   const heavy = graph.nodes.map((node): OpCase => ({ set: sizes.set, name: nameOf(node), node, uses: 0 }));
   return [...new Map(heavy.map((entry) => [entry.name, entry])).values()];
+}
+
+/** Four tiles as one latent of nearly twice the side. */
+function addTiles(g: GraphBuilder, side: number): void {
+  const tiles = g.input("tiles", [4, BATCH, side, side, 4], "step");
+  const shares = g.input("shares", [2, (7 * side) / 4], "step");
+  g.apply(blendTiles, [tiles, shares, shares], { rows: 2, columns: 2 });
 }
 
 function addLevel(g: GraphBuilder, sizes: UnetSizes, level: number): void {

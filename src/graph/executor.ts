@@ -45,12 +45,13 @@ const tensorUsage = () => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPU
 /** Buffer of each weight, by `weightKey`. */
 export type WeightBuffers = ReadonlyMap<string, GPUBuffer>;
 
-/** Compiles the plan's pipelines in parallel, allocates its memory and runs its load stage. */
+/** Compiles the plan's pipelines in parallel, allocates its memory and runs its load stage. `construct`: makes an executor of another kind. */
 export async function createExecutor(
   gpu: Gpu,
   plan: Plan,
   weights: WeightBuffers,
   options: ExecutorOptions = {},
+  construct: (...given: ConstructorParameters<typeof Executor>) => Executor = (...given) => new Executor(...given),
 ): Promise<Executor> {
   const dispatches = stages.flatMap((stage) => plan.schedule[stage]);
   let done = 0;
@@ -63,7 +64,7 @@ export async function createExecutor(
     }),
   );
   const make = () => {
-    const executor = new Executor(gpu, plan, weights, new Map(compiled));
+    const executor = construct(gpu, plan, weights, new Map(compiled));
     executor.run("load");
     return executor;
   };
@@ -245,7 +246,8 @@ export class Executor {
     const places: { value: Value; offset: number; size: number }[] = [];
     let end = 0;
     for (const value of this.plan.persistent) {
-      if (value.source.kind !== "input" || value.source.stage !== "step" || states.has(value)) continue;
+      const { source } = value;
+      if (source.kind !== "input" || source.stage !== "step" || source.onDevice || states.has(value)) continue;
       const size = bytesOfType(value.type);
       places.push({ value, offset: end, size });
       end += Math.ceil(size / alignment) * alignment;

@@ -22,7 +22,7 @@ export interface Weight {
 /** Where a value comes from. */
 export type Source =
   | { readonly kind: "node" }
-  | { readonly kind: "input"; readonly name: string; readonly stage: Stage }
+  | { readonly kind: "input"; readonly name: string; readonly stage: Stage; readonly onDevice?: boolean }
   | { readonly kind: "constant"; readonly data: Float32Array | Uint32Array }
   | { readonly kind: "weight"; readonly weight: Weight };
 
@@ -68,11 +68,17 @@ export class GraphBuilder {
     readonly weights: "f32" | "f16" | "q8" = storage,
   ) {}
 
-  /** A tensor that the caller writes, at the frequency of `stage`. */
-  input(name: string, shape: readonly number[], stage: Exclude<Stage, "load">, dtype: DType = "f32"): Value {
+  /** A tensor that the caller writes, at the frequency of `stage`; `onDevice`: that it fills there by itself at each step. */
+  input(
+    name: string,
+    shape: readonly number[],
+    stage: Exclude<Stage, "load">,
+    dtype: DType = "f32",
+    onDevice = false,
+  ): Value {
     if (this.#inputs.has(name)) throw new ReimagenError("argument", `input ${name} is declared twice`);
     this.#inputs.add(name);
-    return this.#value({ shape, dtype }, { kind: "input", name, stage });
+    return this.#value({ shape, dtype }, { kind: "input", name, stage, onDevice });
   }
 
   /** Fixed data, uploaded once. */

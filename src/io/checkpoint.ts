@@ -3,6 +3,7 @@
 import { ReimagenError } from "../errors.ts";
 import { type Folder, readText } from "./folder.ts";
 import { openSafetensors, type Safetensors, type TensorInfo } from "./safetensors.ts";
+import type { ByteSource } from "./source.ts";
 
 // Names of diffusers and of transformers; half precision only where it is all there is.
 const stems = ["diffusion_pytorch_model", "model"];
@@ -21,9 +22,26 @@ const pickles = ["diffusion_pytorch_model.bin", "pytorch_model.bin"];
  * index that contradicts its shards, a damaged file).
  */
 export async function openCheckpoint(folder: Folder, signal?: AbortSignal): Promise<Safetensors> {
+  const found = await findWeights(folder, signal);
+  return found.index ? openShards(folder, found, signal) : openSafetensors(found.source, signal);
+}
+
+/** Where a folder's weights are. */
+export interface WeightsFile {
+  /** The file's name, or its index's. */
+  readonly name: string;
+  readonly source: ByteSource;
+  /** Where they are in shards: the file of each tensor. */
+  readonly index?: ReadonlyMap<string, string>;
+}
+
+/** Finds the weights of one component, a file or an index. Errors: those of `openCheckpoint`. */
+export async function findWeights(folder: Folder, signal?: AbortSignal): Promise<WeightsFile> {
   for (const name of candidates) {
-    const file = await folder.open(name, signal);
-    if (file) return name.endsWith(".json") ? openShards(folder, name, signal) : openSafetensors(file, signal);
+    const source = await folder.open(name, signal);
+    if (!source) continue;
+    if (!name.endsWith(".json")) return { name, source };
+    return { name, source, index: parseIndex(`${folder.name}/${name}`, await readText(folder, name, signal)) };
   }
   for (const pickle of pickles)
     if (await folder.open(pickle, signal))
@@ -57,8 +75,11 @@ export function selectTensors(checkpoint: Safetensors, rename: (name: string) =>
   };
 }
 
-async function openShards(folder: Folder, index: string, signal?: AbortSignal): Promise<Safetensors> {
-  const homes = parseIndex(`${folder.name}/${index}`, await readText(folder, index, signal));
+async function openShards(
+  folder: Folder,
+  { name: index, index: homes = new Map() }: WeightsFile,
+  signal?: AbortSignal,
+): Promise<Safetensors> {
   const shards = new Map<string, Safetensors>();
   const tensors = new Map<string, TensorInfo>();
   for (const file of new Set(homes.values())) {
@@ -79,7 +100,7 @@ async function openShards(folder: Folder, index: string, signal?: AbortSignal): 
     if (!tensors.has(name)) throw invalid(folder.name, `shard ${file} lacks the tensor ${name}, which ${index} names`);
   return {
     name: `${folder.name}/${index}`,
-    metadata: {},
+    metadata: Object.assign({}, ...[...shards.values()].map(({ metadata }) => metadata)),
     tensors,
     async read(name, signal, range) {
       const shard = shards.get(homes.get(name) ?? "");

@@ -115,34 +115,49 @@ export function writeSafetensors(
   tensors: readonly TensorBytes[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
-  const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
-  const names = new Set(["__metadata__"]);
-  let dataLength = 0;
-  for (const { name, dtype, shape, bytes } of tensors) {
-    if (names.has(name)) throw new ReimagenError("argument", `tensor "${name}" cannot be written: the name is taken`);
-    names.add(name);
-    const expected = shape.reduce((product, side) => product * side, bytesPerElement[dtype]);
-    if (bytes.length !== expected) {
+  const { header, begins, end } = layOut(tensors, metadata);
+  const file = new Uint8Array(end);
+  file.set(header);
+  tensors.forEach(({ name, dtype, shape, bytes }, i) => {
+    const expected = tensorBytes({ dtype, shape });
+    if (bytes.length !== expected)
       throw new ReimagenError(
         "argument",
         `tensor "${name}" of ${dtype} [${shape}] takes ${expected} bytes, and ${bytes.length} came`,
       );
-    }
-    entries.push([name, { dtype, shape, data_offsets: [dataLength, dataLength + bytes.length] }]);
-    dataLength += bytes.length;
+    file.set(bytes, begins[i]!);
+  });
+  return file;
+}
+
+/** Bytes of a tensor in a file. */
+export function tensorBytes({ dtype, shape }: Pick<TensorInfo, "dtype" | "shape">): number {
+  return shape.reduce((product, side) => product * side, bytesPerElement[dtype]);
+}
+
+/** The beginning of a safetensors file, up to its first tensor, and where in the file each tensor begins and the last one ends. Errors: argument (a repeated name). */
+export function layOut(
+  tensors: readonly Pick<TensorInfo, "name" | "dtype" | "shape">[],
+  metadata: Readonly<Record<string, string>> = {},
+): { header: Uint8Array<ArrayBuffer>; begins: number[]; end: number } {
+  const entries: [string, unknown][] = Object.keys(metadata).length > 0 ? [["__metadata__", metadata]] : [];
+  const names = new Set(["__metadata__"]);
+  const offsets: number[] = [];
+  let end = 0;
+  for (const { name, dtype, shape } of tensors) {
+    if (names.has(name)) throw new ReimagenError("argument", `tensor "${name}" cannot be written: the name is taken`);
+    names.add(name);
+    const begin = end;
+    end += tensorBytes({ dtype, shape });
+    offsets.push(begin);
+    entries.push([name, { dtype, shape, data_offsets: [begin, end] }]);
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
-  const headerLength = Math.ceil(json.length / 8) * 8;
-  const file = new Uint8Array(8 + headerLength + dataLength);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
-  file.fill(0x20, 8, 8 + headerLength);
-  file.set(json, 8);
-  let offset = 8 + headerLength;
-  for (const { bytes } of tensors) {
-    file.set(bytes, offset);
-    offset += bytes.length;
-  }
-  return file;
+  const length = Math.ceil(json.length / 8) * 8;
+  const header = new Uint8Array(8 + length).fill(0x20, 8);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(json, 8);
+  return { header, begins: offsets.map((offset) => header.length + offset), end: header.length + end };
 }
 
 async function readHeaderLength(source: ByteSource, signal?: AbortSignal): Promise<number> {

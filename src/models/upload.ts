@@ -9,6 +9,7 @@ import { type Kernel, Q8_BLOCK } from "../gpu/kernel.ts";
 import type { Value, Weight } from "../graph/graph.ts";
 import { bytesOfType } from "../graph/plan.ts";
 import { float32ToFloat16 } from "../io/float16.ts";
+import { scaleName } from "../io/quantized.ts";
 import { type Safetensors, type TensorInfo, toFloat32 } from "../io/safetensors.ts";
 import { grid1d, storageOf } from "../ops/op.ts";
 
@@ -25,7 +26,7 @@ const pieceBytes = 2 ** 23;
 /** Pieces that may be on their way to the device at once. */
 const piecesInFlight = 4;
 
-const kinds = { F32: 0, F16: 1, BF16: 2 } as const;
+const kinds = { F32: 0, F16: 1, BF16: 2, I8: 3 } as const;
 const parameters = ["COUNT", "INPUTS", "TAPS", "OUTPUTS", "FIRST"];
 
 /** Makes an uploader for the tensors of a checkpoint. */
@@ -130,7 +131,7 @@ function stored(
   return bytes;
 }
 
-const bytesOf = (info: TensorInfo) => (info.dtype === "F32" ? 4 : 2);
+const bytesOf = ({ dtype }: TensorInfo) => [4, 2, 2, 1][kinds[dtype as keyof typeof kinds]]!;
 
 function repackKernel({ dtype }: TensorInfo, { type }: Value, inFours: boolean): Kernel {
   const variant = type.dtype === "q8" ? "q8" : inFours ? "vec4" : "simple";
@@ -139,12 +140,12 @@ function repackKernel({ dtype }: TensorInfo, { type }: Value, inFours: boolean):
     code: source + { q8, vec4, simple }[variant],
     bindings: ["read", "write"],
     parameters,
-    constants: { KIND: kinds[dtype as "F32"] },
+    constants: { KIND: kinds[dtype as keyof typeof kinds] },
     ...(variant === "vec4" && { storage: { y: storageOf(type) } }),
   };
 }
 
-/** Rows of `width` elements, at most a piece of them and a multiple of `unit` but at the end, padded to whole words. */
+/** Rows of `width` elements, at most a piece of them and a multiple of `unit` but at the end, padded to whole words; behind 8-bit ones their scales. */
 async function* piecesOf(
   checkpoint: Safetensors,
   info: TensorInfo,
@@ -152,8 +153,11 @@ async function* piecesOf(
   unit: number,
   signal?: AbortSignal,
 ): AsyncGenerator<{ words: Uint8Array<ArrayBuffer>; count: number }> {
-  const rowBytes = width * bytesOf(info);
-  const rows = (info.end - info.begin) / rowBytes;
+  const scale = info.dtype === "I8" ? checkpoint.tensors.get(scaleName(info.name)) : undefined;
+  const tensors = scale ? [info, scale] : [info];
+  const widths = [width, Math.ceil(width / Q8_BLOCK)];
+  const rowBytes = tensors.reduce((sum, each, i) => sum + widths[i]! * bytesOf(each), 0);
+  const rows = (info.end - info.begin) / (width * bytesOf(info));
   const most = Math.floor(pieceBytes / rowBytes / unit) * unit;
   if (most === 0)
     throw new ReimagenError(
@@ -162,11 +166,15 @@ async function* piecesOf(
     );
   for (let row = 0; row < rows; row += most) {
     const count = Math.min(most, rows - row);
-    const range = { offset: row * rowBytes, length: count * rowBytes };
-    const bytes = await checkpoint.read(info.name, signal, count < rows ? range : undefined);
-    const words = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
-    words.set(bytes);
-    checkFinite(checkpoint, info, words, row * width, count * width);
+    const words = new Uint8Array(Math.ceil((count * rowBytes) / 4) * 4);
+    let at = 0;
+    for (const [i, each] of tensors.entries()) {
+      const bytes = widths[i]! * bytesOf(each);
+      const range = { offset: row * bytes, length: count * bytes };
+      words.set(await checkpoint.read(each.name, signal, count < rows ? range : undefined), at);
+      if (each.dtype !== "I8") checkFinite(checkpoint, each, words.subarray(at), row * widths[i]!, count * widths[i]!);
+      at += range.length;
+    }
     yield { words, count };
   }
 }
@@ -178,7 +186,7 @@ function checkFinite(
   first: number,
   count: number,
 ): void {
-  const bits = info.dtype === "F32" ? new Uint32Array(words.buffer) : new Uint16Array(words.buffer);
+  const bits = new (info.dtype === "F32" ? Uint32Array : Uint16Array)(words.buffer, words.byteOffset, count);
   // All ones where infinities and NaNs have their exponent.
   const exponent = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 }[info.dtype as "F32"];
   for (let i = 0; i < count; i++) {

@@ -4,14 +4,15 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { weightKey } from "../graph/executor.ts";
 import type { Value, Weight } from "../graph/graph.ts";
 import { bytesOfType } from "../graph/plan.ts";
+import { isQuantized, scaleName } from "../io/quantized.ts";
 import type { Safetensors } from "../io/safetensors.ts";
 import { showShape } from "../ops/op.ts";
 import { createUploader } from "./upload.ts";
 
 /** Options of `loadWeights`. */
 export interface LoadOptions {
-  /** Called with bytes of the checkpoint read so far and in all. */
-  readonly onProgress?: (read: number, total: number) => void;
+  /** Called with bytes of weights that are on the device, and in all. */
+  readonly onProgress?: (loaded: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -21,7 +22,7 @@ export interface LoadOptions {
  */
 export function checkCheckpoint(checkpoint: Safetensors, weights: readonly Value[]): void {
   const expected = new Set<string>();
-  for (const { names, shape } of weights.map(weightOf))
+  for (const { names, shape, layout } of weights.map(weightOf))
     for (const name of names) {
       expected.add(name);
       const info = checkpoint.tensors.get(name);
@@ -35,7 +36,8 @@ export function checkCheckpoint(checkpoint: Safetensors, weights: readonly Value
           "tensor",
           `${checkpoint.name}: tensor ${name} should be ${showShape(shape)} by the config, got ${showShape(info.shape)}`,
         );
-      if (!["F32", "F16", "BF16"].includes(info.dtype))
+      if (layout !== "plain" && isQuantized(checkpoint, info)) expected.add(scaleName(name));
+      else if (!["F32", "F16", "BF16"].includes(info.dtype))
         throw new ReimagenError(
           "dtype",
           `${checkpoint.name}: tensor ${name} should be F32, F16 or BF16, got ${info.dtype}`,
@@ -58,8 +60,8 @@ export async function loadWeights(
 ): Promise<Map<string, GPUBuffer>> {
   checkCheckpoint(checkpoint, weights);
   const buffers = new Map<string, GPUBuffer>();
-  const total = [...checkpoint.tensors.values()].reduce((sum, { begin, end }) => sum + end - begin, 0);
-  let read = 0;
+  const total = weights.reduce((sum, { type }) => sum + bytesOfType(type), 0);
+  let loaded = 0;
   // Tuning reads them back to compute what a kernel should have made of them.
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
   const uploader = createUploader(gpu, checkpoint);
@@ -69,9 +71,8 @@ export async function loadWeights(
       const buffer = gpu.allocate(key, bytesOfType(value.type), usage);
       buffers.set(key, buffer);
       await uploader.upload(value, weightOf(value), buffer, options.signal);
-      for (const name of weightOf(value).names)
-        read += checkpoint.tensors.get(name)!.end - checkpoint.tensors.get(name)!.begin;
-      options.onProgress?.(read, total);
+      loaded += bytesOfType(value.type);
+      options.onProgress?.(loaded, total);
     }
     return buffers;
   } catch (error) {

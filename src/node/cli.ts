@@ -69,6 +69,7 @@ async function program(signal: AbortSignal): Promise<Command> {
   addNeighbors(reimagen);
   addInfo(reimagen);
   addInspect(reimagen);
+  addQuantize(reimagen, signal);
   addExplain(reimagen);
   addTune(reimagen, signal);
   return reimagen;
@@ -135,7 +136,7 @@ function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags)
       `${model} is a pipeline of public models, which see no neighbours unless --neighbor or --retrieve asks for some`,
     );
   const { negative, size, upscale, picture, noiseLevel, neighborNoise, neighborLevels, storage } = flags;
-  const { gammaP, guidance: mode, weights = storage } = flags;
+  const { gammaP, guidance: mode, weights, memory, tile } = flags;
   const given = (...names: (keyof SamplingFlags)[]) =>
     Object.fromEntries(names.filter((name) => isGiven(command, name)).map((name) => [name, flags[name]]));
   return {
@@ -151,7 +152,8 @@ function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags)
       ...(noiseLevel !== undefined && { noiseLevel }),
     },
     neighbors: { byHand, k, exclude, database },
-    ...{ model, upscale, picture, storage, weights },
+    ...{ model, upscale, picture, storage },
+    limits: { ...(weights && { weights }), ...(memory !== undefined && { memory }), ...(tile && { tile }) },
     ...{ adapter: flags.adapter, output: flags.output, json: flags.json },
   };
 }
@@ -200,6 +202,20 @@ function addInspect(reimagen: Command): void {
   command.addHelpText("after", exitCodeHelp).action(async (folder: string, flags: CommonFlags) => {
     const { inspect } = await import("./commands/inspect.ts");
     await inspect(folder, flags);
+  });
+}
+
+function addQuantize(reimagen: Command, signal: AbortSignal): void {
+  const command = reimagen
+    .command("quantize")
+    .description("Write a pipeline's or a model's folder anew with its matrices and kernels in 8 bits.")
+    .argument("<folder>", "a pipeline as diffusers saves it, or a folder with one model's config.json")
+    .argument("<out>", "the new folder")
+    .addOption(jsonOption());
+  command.addHelpText("after", exitCodeHelp);
+  command.action(async (folder: string, out: string, { json }: CommonFlags) => {
+    const { quantize } = await import("./commands/quantize.ts");
+    await quantize(folder, out, json, signal);
   });
 }
 

@@ -6,4 +6,5 @@ export { type FileSource, openFileSource } from "./file-source.ts";
 export { type DiskFolder, openFolder } from "./folder.ts";
 export { openModel } from "./model.ts";
 export { readPicture } from "./pictures.ts";
+export { type QuantizedFolder, type QuantizeOptions, quantizeFolder } from "./quantize.ts";
 export { fileTuningStore } from "./tuning-store.ts";

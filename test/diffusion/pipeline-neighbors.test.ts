@@ -1,10 +1,11 @@
 // Neighbours for pipelines of public models: whole drawings against the formulas, what must change the picture and what must not, and what is refused.
 import { beforeAll, describe, expect, it } from "vitest";
 import type { NeighborPicture } from "../../src/diffusion/neighbors.ts";
+import { generateCascade } from "../../src/diffusion/pipeline/cascade.ts";
 import { readPipeline } from "../../src/diffusion/pipeline/definition.ts";
 import type { PipelineClass } from "../../src/diffusion/pipeline/model-index.ts";
 import { unetPart } from "../../src/diffusion/pipeline/parts.ts";
-import { generateCascade, openPipeline, type Pipeline } from "../../src/diffusion/pipeline/pipeline.ts";
+import { openPipeline, type Pipeline } from "../../src/diffusion/pipeline/pipeline.ts";
 import type { PipelineRequest } from "../../src/diffusion/pipeline/request.ts";
 import type { ErrorCode } from "../../src/errors.ts";
 import { compileGraph } from "../../src/graph/compile.ts";

@@ -43,9 +43,10 @@ async function firstStep(
   request: Partial<PipelineRequest>,
   low?: Float64Array,
   level?: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>,
+  tile?: number,
 ): Promise<Step> {
   const folder = memoryFolder(kind, await tinyPipeline(kind));
-  const pipeline = await openPipeline(await testGpu(), folder);
+  const pipeline = await openPipeline(await testGpu(), folder, tile ? { tile } : {});
   const states: Float32Array[] = [];
   const onStep = async (_: number, __: number, generation: { values(): Promise<Float32Array> }) =>
     void states.push(await generation.values());
@@ -59,26 +60,67 @@ async function firstStep(
   const joined = { levels: [1, 2], time: 56 };
   const [height, width, channels] = extent;
   const x = noiseOf(extent);
-  const beside = (i: number) => [
-    ...x.subarray(i * channels, (i + 1) * channels),
-    ...(low?.subarray(i * 3, (i + 1) * 3) ?? []),
-  ];
-  const sample = Array.from({ length: height * width }, (_, i) => beside(i)).flat();
-  const evaluated = await runUnet({
-    config: definition.unet,
-    checkpoint: await openCheckpoint(subfolder(folder, "unet")),
-    storage: "f32",
-    size: [height, width],
-    sample: Float32Array.from([...sample, ...sample]),
-    time: Float32Array.of(time),
-    text: text.states.slice(0, 2 * text.tokens * definition.unet.text.inputs),
-    texts: [2, text.tokens],
-    ...(pictures.length > 0 && { neighbors: await shownNeighbors(pipeline, folder, pictures, text.states, joined) }),
-    ...(level && { classes: level }),
-  });
-  const half = evaluated.length / 2;
-  const [shown, blank] = [evaluated.subarray(0, half), evaluated.subarray(half)];
+  const checkpoint = await openCheckpoint(subfolder(folder, "unet"));
+  const shownOthers = pictures.length > 0 && (await shownNeighbors(pipeline, folder, pictures, text.states, joined));
+  /** Answers for the pixels from (top, left), with the text and without it. */
+  const evaluate = async (top: number, left: number, rows: number, columns: number) => {
+    const pixels = Array.from({ length: rows * columns }, (_, i) => {
+      const at = (top + Math.floor(i / columns)) * width + left + (i % columns);
+      return [...x.subarray(at * channels, (at + 1) * channels), ...(low?.subarray(at * 3, (at + 1) * 3) ?? [])];
+    });
+    const evaluated = await runUnet({
+      config: definition.unet,
+      checkpoint,
+      storage: "f32",
+      size: [rows, columns],
+      sample: Float32Array.from([...pixels, ...pixels].flat()),
+      time: Float32Array.of(time),
+      text: text.states.slice(0, 2 * text.tokens * definition.unet.text.inputs),
+      texts: [2, text.tokens],
+      ...(shownOthers && { neighbors: shownOthers }),
+      ...(level && { classes: level }),
+    });
+    const half = evaluated.length / 2;
+    return [evaluated.subarray(0, half), evaluated.subarray(half)] as const;
+  };
+  const [shown, blank] = tile ? await inTiles(evaluate, height, width, tile) : await evaluate(0, 0, height, width);
   return { definition, state: states[0]!, shown, blank, x };
+}
+
+/** Answers for overlapping squares, averaged with weights that fall linearly towards a square's end where another one follows. */
+async function inTiles(
+  evaluate: (
+    top: number,
+    left: number,
+    rows: number,
+    columns: number,
+  ) => Promise<readonly [Float32Array, Float32Array]>,
+  height: number,
+  width: number,
+  side: number,
+): Promise<[Float32Array, Float32Array]> {
+  const starts = (extent: number) => (extent > side ? [0, extent - side] : [0]);
+  const weight = (at: number, start: number, extent: number) => {
+    if (extent <= side) return 1;
+    const shared = 2 * side - extent;
+    const into = start === 0 ? side - at : at - start + 1;
+    return Math.min(1, (into - 0.5) / shared);
+  };
+  const sums: Float32Array[] = [];
+  for (const top of starts(height))
+    for (const left of starts(width)) {
+      const [rows, columns] = [Math.min(side, height), Math.min(side, width)];
+      for (const [which, answer] of (await evaluate(top, left, rows, columns)).entries()) {
+        const outputs = answer.length / rows / columns;
+        sums[which] ??= new Float32Array(height * width * outputs);
+        answer.forEach((value, i) => {
+          const [row, column] = [top + Math.floor(i / outputs / columns), left + (Math.floor(i / outputs) % columns)];
+          const share = weight(row, top, height) * weight(column, left, width);
+          sums[which]![(row * width + column) * outputs + (i % outputs)]! += share * value;
+        });
+      }
+    }
+  return [sums[0]!, sums[1]!];
 }
 
 /** Ho et al., 2020, equation 7, from `time` to 0, of x0 by dynamic thresholding, with the variance of Nichol & Dhariwal, 2021, equation 15. */
@@ -164,6 +206,15 @@ it("its second stage sees the smaller picture enlarged and noised, and is told h
   const level = Float32Array.of(250, 250);
   const step = await firstStep("IFSuperResolutionPipeline", extent, 500, request, seen, level);
   expectClose("IF-II", step.state, ddpm(step, 500, extent));
+});
+
+it("in tiles, each sees its part of the picture, and their answers are averaged where they overlap", async () => {
+  const extent = [28, 24, 3] as const;
+  const low = smallPicture(7, 9);
+  const seen = noised(enlarged(low, 28, 24), extent, 250);
+  const request = { low, size: { width: 24, height: 28 } };
+  const step = await firstStep("IFSuperResolutionPipeline", extent, 500, request, seen, Float32Array.of(250, 250), 16);
+  expectClose("IF-II in four tiles", step.state, ddpm(step, 500, extent));
 });
 
 it("the x4 upscaler sees the smaller picture noised beside its latents, by the row of a table", async () => {

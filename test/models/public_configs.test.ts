@@ -1,31 +1,10 @@
 // The configs of public checkpoints, key for key: each is accepted, and asks for as many parameters as the checkpoint has.
 import { describe, expect, it } from "vitest";
+import { stableDiffusion15 } from "../../bench/lab/models.ts";
 import { unetTensors, vaeTensors } from "../../src/models/diffusers/tensors.ts";
 import { readUnetConfig } from "../../src/models/diffusers/unet_config.ts";
 import { readVaeConfig } from "../../src/models/diffusers/vae_config.ts";
 import { parameterCount } from "../../src/models/tensors.ts";
-
-const stableDiffusion15 = {
-  _class_name: "UNet2DConditionModel",
-  _diffusers_version: "0.6.0",
-  act_fn: "silu",
-  attention_head_dim: 8,
-  block_out_channels: [320, 640, 1280, 1280],
-  center_input_sample: false,
-  cross_attention_dim: 768,
-  down_block_types: ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-  downsample_padding: 1,
-  flip_sin_to_cos: true,
-  freq_shift: 0,
-  in_channels: 4,
-  layers_per_block: 2,
-  mid_block_scale_factor: 1,
-  norm_eps: 1e-5,
-  norm_num_groups: 32,
-  out_channels: 4,
-  sample_size: 64,
-  up_block_types: ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
-};
 
 const stableDiffusion21 = {
   ...stableDiffusion15,

@@ -76,7 +76,12 @@ describe("reimagen generate --model", () => {
     const options = ["--steps", "2", "--gamma-p", "2", "--weights", "q8", "--json", "-o", "large.png"];
     const { code, stdout, stderr } = await run("generate", "A red fox", ...stages, ...options);
     expect([stderr, code]).toEqual(["", 0]);
-    expect(JSON.parse(stdout)).toMatchObject({ models: ["if", "if2", "x4"], warnings: [] });
+    const told = JSON.parse(stdout);
+    expect(told).toMatchObject({ models: ["if", "if2", "x4"], warnings: [] });
+    expect(told.parts.map(({ part }: { part: string }) => part)).toEqual([
+      ...["if/text_encoder", "if/unet", "if2/unet"],
+      ...["x4/text_encoder", "x4/unet", "x4/vae"],
+    ]);
     const { picture } = await read("large.png");
     expect([picture.width, picture.height]).toEqual([128, 128]);
     const size = ["--size", "48x32"];
@@ -108,6 +113,19 @@ describe("reimagen generate --model", () => {
       ["--model", "sd", "--size", "64by64"],
       2,
       /It must be <side> or <width>x<height>, such as 256 or 768x512/,
+    ],
+    [
+      "more than there is memory for, before anything is loaded",
+      ["--model", "sd", "--memory", "10MB"],
+      5,
+      /sd\/unet needs 1[34]\.\d MB with weights in f32: the memory budget is 10\.0 MB; with --weights q8: [\d.]+ MB, which fits/,
+    ],
+    ["a memory that is none", ["--model", "sd", "--memory", "10"], 2, /It must be a size such as 800MB or 7\.5GB/],
+    [
+      "tiles that show too little",
+      ["--model", "sd", "--tile", "16"],
+      2,
+      /the side of a tile must be a whole number of at/,
     ],
     ["an upscaler and no picture", ["--model", "x4"], 2, /x4 is an upscaler: it needs a smaller picture to start from/],
   ])("refuses %s", async (_, args, code, sentence) => {

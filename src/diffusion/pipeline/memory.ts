@@ -1,4 +1,4 @@
-// What a part of a pipeline needs of a device, told before anything is loaded.
+// What a part of a pipeline needs of a device, told before anything is loaded, and how it is made to fit.
 import { ReimagenError } from "../../errors.ts";
 import type { DeviceTraits } from "../../gpu/gpu.ts";
 import { compileGraph, type Plan, persistentBytes } from "../../graph/compile.ts";
@@ -6,6 +6,7 @@ import { costOf } from "../../graph/cost.ts";
 import { type Graph, weightsOf } from "../../graph/graph.ts";
 import { checkLimits } from "../../graph/limits.ts";
 import { bytesOfType } from "../../graph/plan.ts";
+import type { Tiling } from "./tiles.ts";
 
 /** How a part is kept: element types of its activations, and of its matrices and kernels. */
 export interface Storage {
@@ -13,13 +14,17 @@ export interface Storage {
   readonly weights: "f32" | "f16" | "q8";
 }
 
-/** Bytes that a plan takes on the device, and arithmetic that a run takes. */
-export interface Needs {
+/** What a plan takes on the device. */
+export interface Bytes {
   readonly weights: number;
   /** Results of one dispatch for the next, in memory that they share. */
   readonly intermediate: number;
   /** Inputs, constants, and what outlives a step. */
   readonly persistent: number;
+}
+
+/** What a plan takes on the device, and arithmetic that a run takes. */
+export interface Needs extends Bytes {
   /** Of the request and of each step. */
   readonly flops: { readonly request: number; readonly step: number };
   /** Why the device cannot run it: the limit and what exceeds it. */
@@ -40,26 +45,66 @@ export function needsOf(graph: Graph, traits: DeviceTraits): Needs {
 }
 
 /** All bytes. */
-export function totalBytes({ weights, intermediate, persistent }: Needs): number {
+export function totalBytes({ weights, intermediate, persistent }: Bytes): number {
   return weights + intermediate + persistent;
 }
 
-/** Throws `limit` where the device cannot hold the part: what it needs, which limit is in the way, and what 8-bit weights would need. */
-export function checkFits(
-  name: string,
-  graph: (storage: Storage) => Graph,
-  storage: Storage,
-  traits: DeviceTraits,
-): void {
-  const needs = needsOf(graph(storage), traits);
-  if (!needs.refusal) return;
-  const smaller = storage.weights === "q8" ? undefined : needsOf(graph({ ...storage, weights: "q8" }), traits);
-  const instead = smaller && `; with --weights q8: ${showBytes(totalBytes(smaller))}`;
-  const fits = smaller && (smaller.refusal ? ", which does not fit either" : ", which fits");
-  throw new ReimagenError(
-    "limit",
-    `${name} needs ${showBytes(totalBytes(needs))} with weights in ${storage.weights}: ${needs.refusal}${instead ?? ""}${fits ?? ""}`,
-  );
+/** A part that is to run, and the ways in which it can. */
+export interface PartChoice {
+  /** For messages: its folder. */
+  readonly name: string;
+  readonly storage: Storage;
+  /** The best one first; none for what runs whole. */
+  readonly tilings: readonly Tiling[];
+  /** Graphs that are on the device together; the first one runs once a tile. */
+  graphs(storage: Storage, tiling: Tiling | undefined): readonly Graph[];
+}
+
+/** How a part will run. */
+export interface PlannedPart {
+  readonly name: string;
+  readonly storage: Storage;
+  readonly needs: Bytes;
+  /** Absent for what runs whole. */
+  readonly tiling?: Tiling;
+}
+
+/** A part as it will run, with its graphs. */
+export interface RunningPart extends PlannedPart {
+  readonly graphs: readonly Graph[];
+}
+
+/**
+ * The first way in which the device can hold the part, within `memory` bytes if given. Throws `limit` where there is none: what it needs, what is in
+ * the way, and what tiles or 8-bit weights would need.
+ */
+export function planPart(choice: PartChoice, traits: DeviceTraits, memory = Number.POSITIVE_INFINITY): RunningPart {
+  const { name, storage, tilings } = choice;
+  const look = (storage: Storage, tiling: Tiling | undefined) => {
+    const graphs = choice.graphs(storage, tiling);
+    const all = graphs.map((graph) => needsOf(graph, traits));
+    const sum = (of: keyof Bytes) => all.reduce((total, needs) => total + needs[of], 0);
+    const bytes = { weights: sum("weights"), intermediate: sum("intermediate"), persistent: sum("persistent") };
+    const budget = totalBytes(bytes) > memory ? `the memory budget is ${showBytes(memory)}` : undefined;
+    return { graphs, bytes, refusal: all.find(({ refusal }) => refusal)?.refusal ?? budget };
+  };
+  const tried = [];
+  for (const tiling of tilings.length ? tilings : [undefined]) {
+    const { graphs, bytes, refusal } = look(storage, tiling);
+    if (!refusal) return { name, storage, needs: bytes, ...(tiling && { tiling }), graphs };
+    tried.push({ bytes, refusal });
+  }
+  const [whole, smallest] = [tried[0]!, tried.at(-1)!];
+  const instead = storage.weights === "q8" ? smallest : look({ ...storage, weights: "q8" }, tilings.at(-1));
+  const size = ({ bytes }: { bytes: Bytes }) => showBytes(totalBytes(bytes));
+  const sentence = [
+    `${name} needs ${size(whole)} with weights in ${storage.weights}: ${whole.refusal}`,
+    ...(tried.length > 1 ? [`in the smallest tiles: ${size(smallest)}, which does not fit either`] : []),
+    ...(totalBytes(instead.bytes) < totalBytes(smallest.bytes)
+      ? [`with --weights q8: ${size(instead)}, which ${instead.refusal ? "does not fit either" : "fits"}`]
+      : []),
+  ];
+  throw new ReimagenError("limit", sentence.join("; "));
 }
 
 /** A size for people. */

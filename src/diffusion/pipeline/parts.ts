@@ -15,6 +15,7 @@ import { denoisingLoop } from "../loop.ts";
 import type { Loadable } from "../resident.ts";
 import type { TextConfig } from "./definition.ts";
 import type { Storage } from "./memory.ts";
+import { tileOf } from "./tiled-unet.ts";
 import { type UnetShape, unetModel } from "./unet-model.ts";
 
 /** A part: a folder of the pipeline, and the graph that its weights serve. `Shape` is plain data. */
@@ -76,7 +77,7 @@ export function unetPart(config: UnetConfig, upscales: boolean, storage: Storage
     rename: (name) => name,
     graph(given) {
       const shape = { ...given, storage: storage.activations, weights: storage.weights };
-      return denoisingLoop(unetModel(config, shape), shape);
+      return shape.tile ? tileOf(config, shape) : denoisingLoop(unetModel(config, shape), shape);
     },
   };
 }

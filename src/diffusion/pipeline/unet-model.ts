@@ -6,7 +6,7 @@ import { unet, unetTables } from "../../models/diffusers/unet.ts";
 import type { UnetConfig } from "../../models/diffusers/unet_config.ts";
 import { slice } from "../../ops/slice.ts";
 import type { Conditions } from "../inputs.ts";
-import type { DenoisingModel, LoopShape } from "../loop.ts";
+import type { DenoisingModel, Evaluated, LoopShape } from "../loop.ts";
 import { type Extent, type LowPictures, lowInputs, noisedLow } from "../low.ts";
 import { alphaSigma, type DiscreteSchedule } from "../schedule.ts";
 import { type NeighborRequest, type NeighborShape, neighborInputs, shownNeighbors } from "./neighbors.ts";
@@ -21,6 +21,8 @@ export interface UnetShape extends LoopShape {
   /** Of the smaller picture. */
   readonly low?: Extent;
   readonly neighbors?: NeighborShape;
+  /** Whether this is a tile of what is denoised: then a step is the U-Net's output alone. */
+  readonly tile?: boolean;
 }
 
 /** Texts that a request encodes besides captions: the prompt, and what stands in its place where the text is left out. */
@@ -37,28 +39,39 @@ export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel 
     extent: [height, width, channels],
     visible: channels === 3,
     build(g, x) {
-      const output = unet(g, config, {
-        sample: repeated(g, shape.low ? concat(g, x, noisedLow(g, shape, shape.low, "bilinear-corners")) : x, shape),
-        time: g.input("time", [1], "step"),
-        text: g.input("text", [textRows, shape.tokens, config.text.inputs], "request"),
-        ...(config.classes.kind !== "none" && {
-          classes: g.input(
-            "classes",
-            [shape.pictures * shape.evaluations],
-            "request",
-            config.classes.kind === "table" ? "u32" : "f32",
-          ),
-        }),
-        ...(shape.neighbors && { neighbors: shownNeighbors(g, config, shape.neighbors, shape.tokens) }),
-      });
-      if (config.outputs === channels) return { prediction: output };
-      // What the evaluation without text says of the variance counts for nothing.
-      const conditional = shape.evaluations > 1 ? rowsOf(g, output, shape.pictures, shape.pictures) : output;
-      return {
-        prediction: g.apply(slice, [output], { from: 0, count: channels }),
-        variance: g.apply(slice, [conditional], { from: channels, count: channels }),
-      };
+      const sample = shape.low ? concat(g, x, noisedLow(g, shape, shape.low, "bilinear-corners")) : x;
+      return answerOf(g, config, shape, unetOutput(g, config, shape, sample));
     },
+  };
+}
+
+/** All evaluations of samples [N, H, W, inputs]: [evaluations x N, H, W, outputs]. */
+export function unetOutput(g: GraphBuilder, config: UnetConfig, shape: UnetShape, sample: Value): Value {
+  return unet(g, config, {
+    sample: repeated(g, sample, shape),
+    time: g.input("time", [1], "step"),
+    text: g.input("text", [textRows, shape.tokens, config.text.inputs], "request"),
+    ...(config.classes.kind !== "none" && {
+      classes: g.input(
+        "classes",
+        [shape.pictures * shape.evaluations],
+        "request",
+        config.classes.kind === "table" ? "u32" : "f32",
+      ),
+    }),
+    ...(shape.neighbors && { neighbors: shownNeighbors(g, config, shape.neighbors, shape.tokens) }),
+  });
+}
+
+/** What the loop makes of them. */
+export function answerOf(g: GraphBuilder, config: UnetConfig, shape: UnetShape, output: Value): Evaluated {
+  const channels = config.inputs - (shape.low ? 3 : 0);
+  if (config.outputs === channels) return { prediction: output };
+  // What the evaluation without text says of the variance counts for nothing.
+  const conditional = shape.evaluations > 1 ? rowsOf(g, output, shape.pictures, shape.pictures) : output;
+  return {
+    prediction: g.apply(slice, [output], { from: 0, count: channels }),
+    variance: g.apply(slice, [conditional], { from: channels, count: channels }),
   };
 }
 

@@ -22,12 +22,13 @@ export interface InspectOptions {
 export async function inspect(path: string, { adapter, json }: InspectOptions): Promise<void> {
   const folder = await openFolder(path);
   try {
-    const { inspected, name } = await withGpu(adapter, async (gpu) => ({
+    const { inspected, name, buffer } = await withGpu(adapter, async (gpu) => ({
       inspected: await inspectPipeline(folder, gpu.traits),
       name: adapterName(gpu.info),
+      buffer: Math.min(gpu.traits.limits.maxBufferSize, gpu.traits.limits.maxStorageBufferBindingSize),
     }));
-    if (json) jsonResult({ adapter: name, ...inspected });
-    else result(listing(inspected, name));
+    if (json) jsonResult({ adapter: name, largestBuffer: buffer, ...inspected });
+    else result(listing(inspected, `${name}, with buffers of at most ${showBytes(buffer)}`));
   } finally {
     await folder.close();
   }
@@ -48,7 +49,7 @@ function listing(pipeline: InspectedPipeline, adapter: string): string {
     ...(parts.length ? [table(heading, parts.map(row))] : []),
     ...section("Checkpoints", parts.map(checkpointLine)),
     ...section(
-      `On ${adapter}, which has one part at a time in its memory`,
+      `On ${adapter} and one part at a time in its memory`,
       names.map((name) => memoryLine(parts, name)),
     ),
     ...section("Passed over, as it changes nothing of what is drawn", passedOver),

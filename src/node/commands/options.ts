@@ -38,6 +38,8 @@ export interface PipelineFlags {
   neighborLevels?: number[];
   upscaleSteps?: number;
   weights?: "f32" | "f16" | "q8";
+  memory?: number;
+  tile?: number;
 }
 
 const { guidance, steps, sampler, seed } = defaultSettings;
@@ -83,6 +85,11 @@ export const pipelineOptions = (): Option[] => [
   new Option("--negative <text>", "what the picture is to keep away from"),
   ...neighborOptions(),
   weightsOption(),
+  new Option(
+    "--memory <size>",
+    "what the device may hold at a time, as 6GB; more is refused, or done in tiles",
+  ).argParser(byteSize),
+  number("--tile <n>", "decode and upscale in tiles of so many pixels (default: whole, where that fits)", whole(1)),
 ];
 
 /** How a model sees neighbours that was never trained with any. */
@@ -103,7 +110,11 @@ export const upscaleStepsOption = (): Option =>
   );
 
 export const weightsOption = (): Option =>
-  choice("--weights <type>", "element type of matrices and kernels (default: as --storage)", ["f32", "f16", "q8"]);
+  choice(
+    "--weights <type>",
+    "element type of matrices and kernels (default: q8 where `quantize` wrote them, else as --storage)",
+    ["f32", "f16", "q8"],
+  );
 
 /** How many neighbours to retrieve. */
 export const retrieveOption = (description: string): Option => number("-k, --retrieve <n>", description, whole(0));
@@ -162,6 +173,12 @@ type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 function given<T extends object>(values: T): Given<T> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Given<T>;
+}
+
+function byteSize(text: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?) ?([MG]i?B)$/.exec(text) ?? [];
+  if (!amount) throw new InvalidArgumentError("It must be a size such as 800MB or 7.5GB.");
+  return Number(amount) * { MB: 1e6, GB: 1e9, MiB: 2 ** 20, GiB: 2 ** 30 }[unit as "MB"];
 }
 
 function handNeighbor(text: string): HandNeighbor {

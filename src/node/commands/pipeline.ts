@@ -2,13 +2,16 @@
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { lowPictures } from "../../diffusion/low.ts";
+import { generateCascade } from "../../diffusion/pipeline/cascade.ts";
+import { type PlannedPart, showBytes, totalBytes } from "../../diffusion/pipeline/memory.ts";
 import {
-  generateCascade,
   openPipeline,
   type Pipeline,
+  type PipelineOptions,
   type PipelineResult,
 } from "../../diffusion/pipeline/pipeline.ts";
 import type { PipelineRequest } from "../../diffusion/pipeline/request.ts";
+import { tileCount } from "../../diffusion/pipeline/tiles.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import { encodePng } from "../../io/png.ts";
 import type { AdapterChoice } from "../dawn.ts";
@@ -38,7 +41,8 @@ export interface PipelineCommand {
   /** A picture to start from, where the first stage is an upscaler. */
   readonly picture: string | undefined;
   readonly storage: "f32" | "f16";
-  readonly weights: "f32" | "f16" | "q8";
+  /** Where they are not the pipeline's own. */
+  readonly limits: Pick<PipelineOptions, "weights" | "memory" | "tile">;
   readonly adapter: AdapterChoice;
   readonly output: string | undefined;
   readonly json: boolean;
@@ -59,7 +63,7 @@ export async function drawPipeline(command: PipelineCommand, signal: AbortSignal
   for (const file of files) await checkWritable(file);
   const neighbors = await gatherNeighbors({ ...command.neighbors, prompt: request.prompt });
   const start = performance.now();
-  const { drawn, adapter } = await draw(command, neighbors, signal);
+  const { drawn, parts, adapter } = await draw(command, neighbors, signal);
   const seconds = (performance.now() - start) / 1000;
   const models = [model, ...upscale].map((folder) => basename(folder));
   const { seed: _, ...settings } = drawn.settings;
@@ -87,17 +91,21 @@ export async function drawPipeline(command: PipelineCommand, signal: AbortSignal
       neighbors: facts,
       settings: drawn.settings,
       models,
+      parts,
       adapter,
       seconds: Number(seconds.toFixed(3)),
       warnings,
     });
 }
 
-async function draw(
-  command: PipelineCommand,
-  neighbors: readonly UsedNeighbor[],
-  signal: AbortSignal,
-): Promise<{ drawn: PipelineResult; adapter: string }> {
+interface Drawn {
+  readonly drawn: PipelineResult;
+  /** Bytes that each part took of the device's memory. */
+  readonly parts: readonly { part: string; bytes: number }[];
+  readonly adapter: string;
+}
+
+async function draw(command: PipelineCommand, neighbors: readonly UsedNeighbor[], signal: AbortSignal): Promise<Drawn> {
   const folders: DiskFolder[] = [];
   try {
     for (const path of [command.model, ...command.upscale]) folders.push(await openFolder(path));
@@ -108,7 +116,7 @@ async function draw(
       const progress = await openProgress();
       try {
         const pipelines = await open(gpu, folders, command, signal);
-        return { drawn: await run(pipelines, command, neighbors, signal, progress), adapter };
+        return { ...(await run(pipelines, command, neighbors, signal, progress)), adapter };
       } finally {
         progress.stop();
       }
@@ -121,13 +129,13 @@ async function draw(
 async function open(
   gpu: Gpu,
   folders: readonly DiskFolder[],
-  { storage, weights }: PipelineCommand,
+  { storage, limits }: PipelineCommand,
   signal: AbortSignal,
 ): Promise<[Pipeline, ...Pipeline[]]> {
   const pipelines: Pipeline[] = [];
   for (const folder of folders) {
     const after = pipelines.at(0);
-    pipelines.push(await openPipeline(gpu, folder, { storage, weights, signal, ...(after && { after }) }));
+    pipelines.push(await openPipeline(gpu, folder, { storage, ...limits, signal, ...(after && { after }) }));
   }
   return pipelines as [Pipeline, ...Pipeline[]];
 }
@@ -138,18 +146,34 @@ async function run(
   used: readonly UsedNeighbor[],
   signal: AbortSignal,
   progress: Progress,
-): Promise<PipelineResult> {
+): Promise<Omit<Drawn, "adapter">> {
   const start = picture !== undefined && (await readPicture(picture));
   const low = start && lowPictures(new Array<typeof start>(request.pictures ?? 1).fill(start));
   const neighbors = used.map(({ picture, caption }) => ({ picture, caption }));
-  return generateCascade(
+  const planned: PlannedPart[] = [];
+  const drawn = await generateCascade(
     pipelines,
     { ...request, neighbors, ...(low && { low }) },
     {
       signal,
+      onPlan(pipeline, parts) {
+        planned.push(...parts);
+        note(planLine(pipeline, parts));
+      },
       onLoad: (part, done, total) => progress.show(`loading ${part}`, done, total),
       onCompile: (_, done, total) => progress.show("compiling", done, total),
       onStep: (done, total) => progress.show("drawing", done, total),
     },
   );
+  return { drawn, parts: planned.map(({ name, needs }) => ({ part: name, bytes: totalBytes(needs) })) };
+}
+
+/** What will be on the device, one part after the other. */
+function planLine(pipeline: string, parts: readonly PlannedPart[]): string {
+  const sizes = parts.map(({ needs }) => totalBytes(needs));
+  const each = parts.map(({ name, storage, tiling }, i) => {
+    const tiles = tiling && tileCount(tiling) > 1 ? `, ${tileCount(tiling)} tiles` : "";
+    return `${basename(name)} ${showBytes(sizes[i]!)} (${storage.weights}${tiles})`;
+  });
+  return `${basename(pipeline)} needs at most ${showBytes(Math.max(...sizes))} of the device's memory: ${each.join(", ")}.`;
 }
