@@ -2,7 +2,7 @@
 import type { TensorData } from "../graph/executor.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type Probe, type RequestShape, reimagen } from "../models/reimagen.ts";
-import { neighborTables, type Shown, stepTables } from "../models/tables.ts";
+import { neighborTables, type Shown, shortTables, stepTables } from "../models/tables.ts";
 import type { Conditioning } from "./guidance.ts";
 import type { Conditions } from "./inputs.ts";
 import type { DenoisingModel, LoopShape } from "./loop.ts";
@@ -41,17 +41,22 @@ export function reimagenModel(config: ModelConfig, shape: RequestShape, probe?: 
 }
 
 /** What is written into its inputs, except the neighbours' pictures. `timestepUnit`: what one unit of a timestep is to the model, whose time runs from 0 to 1. */
-export function reimagenConditions(config: ModelConfig, texts: RequestTexts, timestepUnit: number): Conditions {
+export function reimagenConditions(
+  config: ModelConfig,
+  texts: RequestTexts,
+  timestepUnit: number,
+  shape: RequestShape,
+): Conditions {
   return {
     request: requestValues(config, texts),
-    step: (timestep, shown) =>
-      new Map<string, TensorData>([
+    step(timestep, shown) {
+      const evaluations = shown.map((conditioning) => shownOf(texts, conditioning));
+      return new Map<string, TensorData>([
         ["t", Float32Array.of(timestep * timestepUnit)],
-        ...stepTables(
-          config,
-          shown.map((conditioning) => shownOf(texts, conditioning)),
-        ),
-      ]),
+        ...stepTables(config, evaluations),
+        ...(shape.shortSteps ? shortTables(config, evaluations.slice(0, shape.pictures)) : []),
+      ]);
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import type { Tuning } from "../graph/tuning.ts";
 import type { Tokenizer } from "../io/tokens.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { type GuidanceMode, guidanceSteps } from "./guidance.ts";
-import type { GenerationInputs } from "./inputs.ts";
+import { type GenerationInputs, tellsSameText } from "./inputs.ts";
 import { denoisingLoop, type LoopShape } from "./loop.ts";
 import type { NeighborPicture } from "./neighbors.ts";
 import { type EncodedText, type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "./reimagen.ts";
@@ -79,21 +79,23 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
     captions: neighbors.map(({ caption }, i) => encode(`caption of neighbour ${i + 1}`, caption)),
   };
   const timestepUnit = schedule.kind === "cosine" ? 1 : 1 / 1000;
-  const inputs: GenerationInputs = {
-    conditions: reimagenConditions(config, texts, timestepUnit),
-    seeds,
-    coefficients,
-    guidance,
-  };
+  const evaluations = guidance.flat().some(({ base }) => base) ? 2 : 1;
   const shape: ReimagenShape = {
     storage,
     pictures,
-    evaluations: guidance.flat().some(({ base }) => base) ? 2 : 1,
+    evaluations,
     texts: textRows,
     neighbors: neighbors.length,
+    shortSteps: evaluations === 2 && coefficients.some((_, step) => tellsSameText(guidance, step)),
     thresholding: settings.thresholding,
     stochastic: coefficients.some(({ cn }) => cn !== 0),
     multistep: coefficients.some(({ c1 }) => c1 !== 0),
+  };
+  const inputs: GenerationInputs = {
+    conditions: reimagenConditions(config, texts, timestepUnit, shape),
+    seeds,
+    coefficients,
+    guidance,
   };
   return { shape, inputs, settings, warnings };
 }

@@ -3,7 +3,7 @@ import type { GraphBuilder, Value } from "../graph/graph.ts";
 import { add, concat, embedding, layerNorm, linear, meanPool, timestepFeatures } from "../graph/layers.ts";
 import { levelSide, type ModelConfig } from "./config.ts";
 import { textEncoder } from "./text_encoder.ts";
-import { downStack, neighborTokensOf, stem, upStack } from "./unet.ts";
+import { type Conditions, downStack, middleEntry, neighborTokensOf, stem, upStack } from "./unet.ts";
 
 /** How many of everything one request has. Pipelines do not depend on these, so other counts compile nothing new. */
 export interface RequestShape {
@@ -15,6 +15,8 @@ export interface RequestShape {
   readonly texts: number;
   /** Neighbours in all; each has a picture and a caption. */
   readonly neighbors: number;
+  /** In some steps the two evaluations differ in neighbours alone: there is a short step, which runs the down-stack once for both. */
+  readonly shortSteps?: boolean;
 }
 
 /** Told of intermediate tensors by name, so that a caller can make them outputs. */
@@ -28,7 +30,7 @@ const TIME_FEATURES = 128;
  * Inputs it declares, per request: `text.ids` u32 [texts + neighbors, text_len] (prompts, then captions), `text.table` u32 [.., 1, 2],
  * `text.lengths` u32 [..], `neighbor.images` [neighbors, S, S, 3] in [-1, 1], `neighbor.table.down.<level>` u32.
  * Per step: `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down.<level>`, `table.middle` and
- * `table.up.<level>` u32 [B, segments, 2] (`tables.ts` fills them), and `low` [pictures, S, S, 3] for super-resolution stages.
+ * `table.up.<level>` u32 [B, segments, 2] and, with short steps, `table.short.<level>` u32 [pictures, segments, 2] (`tables.ts` fills them), and `low` [pictures, S, S, 3] for super-resolution stages.
  */
 export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestShape, x: Value, probe?: Probe): Value {
   const batch = shape.pictures * shape.evaluations;
@@ -61,7 +63,7 @@ export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestSha
       config,
       stem(g, config, blank ? concat(g, neighborImages, blank) : neighborImages),
       { embedding: neighborEmbedding, text },
-      downTables(g, config, "neighbor.table", shape.neighbors, "request"),
+      downTables(g, config, "neighbor.table.down", shape.neighbors, "request"),
     ),
   );
   const neighbors = config.channels.map((_, level) => {
@@ -75,21 +77,40 @@ export function reimagen(g: GraphBuilder, config: ModelConfig, shape: RequestSha
   const time = g.input("t", [1], "step");
   const low = config.cond_channels ? g.input("low", [shape.pictures, config.size, config.size, 3], "step") : undefined;
   const entry = stem(g, config, low ? concat(g, x, low) : x);
-  // Both evaluations of a picture see the same x: its stem is computed once.
-  const copies = Uint32Array.from({ length: batch }, (_, i) => i % shape.pictures);
-  const h = shape.evaluations > 1 ? embedding(g, entry, g.constant(copies, [batch])) : entry;
   const conditions = { embedding: condition(g, config, pooled, rows, time), text };
-  const skips = downStack(g, config, h, conditions, downTables(g, config, "table", batch, "step"));
-  probe?.("text.tokens", text);
-  probe?.("embedding", conditions.embedding);
-  for (const [i, skip] of skips.entries()) probe?.(`down.skip${i}`, skip);
-  for (const [level, tokens] of neighbors.entries()) probe?.(`neighbors.level${level}`, tokens);
-  return upStack(g, config, skips, conditions, neighbors, {
+  const tables = {
     middle: table("middle", 3),
     up: config.up_attention.map((attends, level) =>
       attends ? table(`up.${level}`, config.self_attention[level] ? 3 : 2) : undefined,
     ),
+  };
+  const down = downTables(g, config, "table.down", batch, "step");
+  // Both evaluations of a picture see the same x: its stem is computed once.
+  const copies = g.constant(rowsOf(batch, shape.pictures), [batch]);
+  const both = (value: Value) => (shape.evaluations > 1 ? embedding(g, value, copies) : value);
+  const long = () => {
+    const skips = downStack(g, config, both(entry), conditions, down);
+    for (const [i, skip] of skips.entries()) probe?.(`down.skip${i}`, skip);
+    return upStack(g, config, middleEntry(g, config, skips, conditions), skips, conditions, neighbors, tables);
+  };
+  probe?.("text.tokens", text);
+  probe?.("embedding", conditions.embedding);
+  for (const [level, tokens] of neighbors.entries()) probe?.(`neighbors.level${level}`, tokens);
+  if (!shape.shortSteps) return long();
+  const firstRows = g.constant(rowsOf(shape.pictures, shape.pictures), [shape.pictures]);
+  const short = downTables(g, config, "table.short", shape.pictures, "step");
+  return g.either(long, () => {
+    // Told the same time and text, the evaluations differ from where they meet neighbours.
+    const own: Conditions = { embedding: embedding(g, conditions.embedding, firstRows), text };
+    const skips = downStack(g, config, entry, own, short);
+    const h = both(middleEntry(g, config, skips, own));
+    return upStack(g, config, h, skips.map(both), conditions, neighbors, tables);
   });
+}
+
+/** 0 to `period` over and over. */
+function rowsOf(count: number, period: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, i) => i % period);
 }
 
 /** Tokens of one neighbour at each level, for the lengths in the tables. */
@@ -99,9 +120,7 @@ export function tokensPerNeighbor(config: ModelConfig): number[] {
 
 function downTables(g: GraphBuilder, config: ModelConfig, prefix: string, batch: number, stage: "request" | "step") {
   return config.down_attention.map((attends, level) =>
-    attends
-      ? g.input(`${prefix}.down.${level}`, [batch, config.self_attention[level] ? 2 : 1, 2], stage, "u32")
-      : undefined,
+    attends ? g.input(`${prefix}.${level}`, [batch, config.self_attention[level] ? 2 : 1, 2], stage, "u32") : undefined,
   );
 }
 

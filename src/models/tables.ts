@@ -13,11 +13,11 @@ export interface Shown {
 /** Row and number of tokens, for each segment of each sample. */
 type Table = Uint32Array<ArrayBuffer>;
 
-/** Values of the inputs `rows` and `table.*` of `reimagen`: an entry of `shown` an evaluation. */
+/** Values of the inputs `rows` and `table.*` of `reimagen`, but for those of short steps: an entry of `shown` an evaluation. */
 export function stepTables(config: ModelConfig, shown: readonly Shown[]): Map<string, Table> {
   const tokens = tokensPerNeighbor(config);
   const coarsest = tokens.length - 1;
-  const tables = downTables(config, "table", shown);
+  const tables = downTables(config, "table.down", shown);
   tables.set(
     "rows",
     Uint32Array.from(shown, ({ text }) => text.row),
@@ -34,12 +34,17 @@ export function stepTables(config: ModelConfig, shown: readonly Shown[]): Map<st
   return tables;
 }
 
+/** Values of the inputs `table.short.*`: an entry of `shown` a picture. */
+export function shortTables(config: ModelConfig, shown: readonly Shown[]): Map<string, Table> {
+  return downTables(config, "table.short", shown);
+}
+
 /** Values of the inputs `neighbor.table.*`: each neighbour sees its own caption. */
 export function neighborTables(config: ModelConfig, captions: readonly Shown["text"][]): Map<string, Table> {
   const none = { first: 0, count: 0 };
   return downTables(
     config,
-    "neighbor.table",
+    "neighbor.table.down",
     captions.map((text) => ({ text, neighbors: none })),
   );
 }
@@ -53,7 +58,7 @@ function downTables(config: ModelConfig, prefix: string, shown: readonly Shown[]
       ...self(config.self_attention[level]!, sample, tokens[level]!),
       [text.row, text.length],
     ];
-    tables.set(`${prefix}.down.${level}`, tableOf(shown, segments));
+    tables.set(`${prefix}.${level}`, tableOf(shown, segments));
   });
   return tables;
 }
