@@ -9,6 +9,7 @@ import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
+import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfavouredTile, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
   grid1d,
@@ -20,6 +21,7 @@ import {
   sizeOf,
   storageOf,
   type TensorType,
+  type Variant,
 } from "./op.ts";
 import { unfitForScalar } from "./operands.ts";
 
@@ -107,6 +109,7 @@ export const conv2d: Op<Conv2dAttributes> = {
   },
 
   variants: [
+    ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`conv2d.${name}`, tile)),
     {
       name: "conv2d.subgroup",
       suits: "software",
@@ -149,6 +152,22 @@ export const conv2d: Op<Conv2dAttributes> = {
     },
   ],
 };
+
+function matrixVariant(name: string, tile: MatrixTile): Variant<Conv2dAttributes> {
+  return {
+    name,
+    suits: "hardware",
+    unfit: (traits, inputs, output) =>
+      unfitForMatrix(traits, tile, inputs[0], inputs[1], inputs[2]) ?? unfitVec4(inputs, output),
+    unfavoured: (_, output, __, traits) => unfavouredTile(tile, traits, pixelsOf(output), output.shape[3]!),
+    launch(inputs, output, attributes, traits) {
+      const size = tileSize(tile, traits.matrix!);
+      const { code, ...extra } = matrixProduct("conv2d", tile, traits);
+      const groups = [Math.ceil(pixelsOf(output) / size[0]), size[1]] as const;
+      return vec4Launch(name, code, inputs, output, attributes, groups, extra);
+    },
+  };
+}
 
 const bindings: Kernel["bindings"] = ["read", "read", "read", "read", "read", "write"];
 

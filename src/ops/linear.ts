@@ -9,6 +9,7 @@ import tiled from "../../kernels/linear.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { type Activation, activate, activationCode } from "./activation.ts";
+import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfavouredTile, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
   grid1d,
@@ -70,6 +71,7 @@ export const linear: Op<LinearAttributes> = {
       launch: (inputs, output, attributes) =>
         vec4Launch("linear.few_rows", fewRows, inputs, output, attributes, { rows: 4, columns: 32 }),
     },
+    ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`linear.${name}`, tile)),
     {
       name: "linear.subgroup",
       suits: "software",
@@ -105,6 +107,21 @@ export const linear: Op<LinearAttributes> = {
     { name: "linear.simple", suits: "any", unfit: unfitSimple, launch: launchSimple },
   ] satisfies LinearVariant[],
 };
+
+function matrixVariant(name: string, tile: MatrixTile): LinearVariant {
+  return {
+    name,
+    suits: "hardware",
+    unfit: (traits, inputs, output) =>
+      unfitForMatrix(traits, tile, inputs[0], inputs[1]) ?? unfitVec4(traits, inputs, output),
+    unfavoured: (_, output, __, traits) => unfavouredTile(tile, traits, rowsOf(output), output.shape.at(-1)!),
+    launch(inputs, output, attributes, traits) {
+      const size = tileSize(tile, traits.matrix!);
+      const { code, ...extra } = matrixProduct("linear", tile, traits);
+      return vec4Launch(name, code, inputs, output, attributes, { rows: size[0], columns: size[1] }, extra);
+    },
+  };
+}
 
 function unfitVec4(_: unknown, inputs: Operands, output: TensorType): string | undefined {
   const [k, n] = inputs[1]!.shape as [number, number];
