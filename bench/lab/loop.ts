@@ -17,6 +17,7 @@ import { bytesOfType } from "../../src/graph/plan.ts";
 import { type ProfiledDispatch, profileStage } from "../../src/graph/profile.ts";
 import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import { storedNormals } from "./dispatch.ts";
 
 /** What of a loop can be chosen. */
@@ -60,6 +61,7 @@ export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes =
     stochastic: false,
     multistep: true,
   };
+  await loadKernelsFor(gpu.traits);
   const graph = denoisingLoop(reimagenModel(config, shape), shape);
   const plan = compileGraph(graph, gpu.traits);
   const weights = randomWeights(gpu, graph);

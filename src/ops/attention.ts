@@ -1,12 +1,12 @@
 // Attention: one softmax over several key/value segments, such as self ++ text ++ neighbours (Imagen's concatenated keys and values).
 import segmentsFile from "../../kernels/attention.segments.wgsl";
 import simple from "../../kernels/attention.simple.wgsl";
-import subgroup from "../../kernels/attention.subgroup.wgsl";
 import tiled from "../../kernels/attention.tiled.wgsl";
 import wide from "../../kernels/attention.wide.wgsl";
 import { ReimagenError } from "../errors.ts";
 import type { DeviceTraits } from "../gpu/gpu.ts";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
+import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
 import { attentionSubgroups, beyondLimits, matrixAttention, unfitForMatrices } from "./matrix.ts";
 import {
   expectShape,
@@ -134,13 +134,10 @@ export const attention: Op<AttentionAttributes> = {
     {
       name: "attention.subgroup",
       suits: "software",
-      unfit({ subgroupSize }, inputs, _, attributes) {
-        if (subgroupSize !== 4 && subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
-        return unfitVec4(inputs, attributes);
-      },
+      unfit: (traits, inputs, _, attributes) => unfitForSubgroups(traits) ?? unfitVec4(inputs, attributes),
       launch: (inputs, output, attributes, { subgroupSize }) => ({
         kernel: {
-          ...vec4Kernel("attention.subgroup", subgroup, inputs, output),
+          ...vec4Kernel("attention.subgroup", lazyKernels.software!.attention, inputs, output),
           enable: ["subgroups"],
           constants: { D: attributes.headDim, LANES: subgroupSize },
         },

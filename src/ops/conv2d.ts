@@ -3,12 +3,12 @@ import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/conv2d.epilogue.wgsl";
 import register from "../../kernels/conv2d.register.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
-import subgroup from "../../kernels/conv2d.subgroup.wgsl";
 import tiled from "../../kernels/conv2d.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
+import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfavouredTile, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
@@ -113,13 +113,20 @@ export const conv2d: Op<Conv2dAttributes> = {
     {
       name: "conv2d.subgroup",
       suits: "software",
-      unfit: ({ subgroupSize }, inputs, output) =>
-        subgroupSize === 4 || subgroupSize === 8 ? unfitVec4(inputs, output) : "no fixed subgroup size of 4 or 8",
+      unfit: (traits, inputs, output) => unfitForSubgroups(traits) ?? unfitVec4(inputs, output),
       launch: (inputs, output, attributes, { subgroupSize }) =>
-        vec4Launch("conv2d.subgroup", subgroup, inputs, output, attributes, [pixelGroups(output), 2 * subgroupSize], {
-          enable: ["subgroups"],
-          constants: { LANES: subgroupSize },
-        }),
+        vec4Launch(
+          "conv2d.subgroup",
+          lazyKernels.software!.conv2d,
+          inputs,
+          output,
+          attributes,
+          [pixelGroups(output), 2 * subgroupSize],
+          {
+            enable: ["subgroups"],
+            constants: { LANES: subgroupSize },
+          },
+        ),
     },
     {
       name: "conv2d.register",

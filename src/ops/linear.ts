@@ -4,11 +4,11 @@ import epilogue from "../../kernels/linear.epilogue.wgsl";
 import fewRows from "../../kernels/linear.few_rows.wgsl";
 import register from "../../kernels/linear.register.wgsl";
 import simple from "../../kernels/linear.simple.wgsl";
-import subgroup from "../../kernels/linear.subgroup.wgsl";
 import tiled from "../../kernels/linear.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { type Activation, activate, activationCode } from "./activation.ts";
+import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfavouredTile, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
@@ -79,7 +79,7 @@ export const linear: Op<LinearAttributes> = {
       launch: (inputs, output, attributes, { subgroupSize }) =>
         vec4Launch(
           "linear.subgroup",
-          subgroup,
+          lazyKernels.software!.linear,
           inputs,
           output,
           attributes,
@@ -139,8 +139,7 @@ function unfitSubgroup(
   inputs: Operands,
   output: TensorType,
 ): string | undefined {
-  if (traits.subgroupSize !== 4 && traits.subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
-  return unfitVec4(traits, inputs, output);
+  return unfitForSubgroups(traits) ?? unfitVec4(traits, inputs, output);
 }
 
 function unfitSimple(_: unknown, inputs: Operands, output: TensorType): string | undefined {

@@ -1,16 +1,8 @@
-// Variants on subgroup matrices: when they fit, in which tiles they work, and how their kernels come.
+// Variants on subgroup matrices: when they fit, and in which tiles they work.
 import type { DeviceTraits, MatrixShape } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import { lazyKernels, notLoaded } from "./lazy_kernels.ts";
 import type { TensorType } from "./op.ts";
-
-type MatrixKernels = typeof import("./matrix-kernels.ts");
-
-let kernels: MatrixKernels | undefined;
-
-/** Loads the kernels that only this device's kind can run; until then their variants are unfit. */
-export async function loadKernelsFor({ matrix }: Pick<DeviceTraits, "matrix">): Promise<void> {
-  if (matrix) kernels ??= await import("./matrix-kernels.ts");
-}
 
 /** How a product is laid over subgroups. */
 export interface MatrixTile {
@@ -58,7 +50,7 @@ export function unfitForMatrices(
 ): string | undefined {
   if (!matrix) return "no subgroup matrices";
   if (!subgroupSize) return "no fixed subgroup size";
-  if (!kernels) return "its kernels are not loaded";
+  if (!lazyKernels.matrix) return notLoaded;
   // Rounded to halves, singles would be others.
   return matrix.operands === "f16" && factors.some((type) => type?.dtype === "f32") ? "factors of f32" : undefined;
 }
@@ -93,6 +85,8 @@ export function unfavouredTile(
   rows: number,
   columns: number,
 ): string | undefined {
+  // There is none smaller.
+  if (tile.deep > 1) return undefined;
   const [height, width] = tileSize(tile, matrix!);
   const workgroups = Math.ceil(rows / height) * Math.ceil(columns / width);
   return workgroups < fewWorkgroups ? `only ${workgroups} workgroups` : undefined;
@@ -106,7 +100,7 @@ export interface MatrixParts extends Required<Pick<Kernel, "enable" | "operands"
 /** A product's kernel, by its tile. */
 export function matrixProduct(op: "linear" | "conv2d", tile: MatrixTile, traits: DeviceTraits): MatrixParts {
   const { down, across, deep, fragments, depth } = tile;
-  return matrixParts(kernels![op] + kernels!.product, traits, {
+  return matrixParts(lazyKernels.matrix![op] + lazyKernels.matrix!.product, traits, {
     ...{ DOWN: down, ACROSS: across, DEEP: deep, FRAGMENTS: fragments, DEPTH: depth },
   });
 }
@@ -118,7 +112,7 @@ export function attentionSubgroups(headDim: number): number {
 
 /** Attention's kernel. */
 export function matrixAttention(headDim: number, traits: DeviceTraits): MatrixParts {
-  return matrixParts(kernels!.attention, traits, { SUBGROUPS: attentionSubgroups(headDim), D: headDim });
+  return matrixParts(lazyKernels.matrix!.attention, traits, { SUBGROUPS: attentionSubgroups(headDim), D: headDim });
 }
 
 function matrixParts(
@@ -129,7 +123,7 @@ function matrixParts(
   const { M, N, K, operands } = matrix!;
   const f16 = operands === "f16" ? ["f16"] : [];
   return {
-    code: kernels!.functions + code,
+    code: lazyKernels.matrix!.functions + code,
     enable: [...f16, "subgroups", "chromium_experimental_subgroup_matrix"],
     operands,
     constants: { M, N, K, LANES: subgroupSize, ...constants },

@@ -5,8 +5,8 @@ import { type DeviceTraits, type MatrixShape, requestGpu } from "../../src/gpu/g
 import { assemble } from "../../src/gpu/kernel.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { conv2d } from "../../src/ops/conv2d.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import { linear } from "../../src/ops/linear.ts";
-import { loadKernelsFor } from "../../src/ops/matrix.ts";
 import type { Op } from "../../src/ops/op.ts";
 import { inNode } from "../gpu.ts";
 import { randomAttention } from "./attention.cases.ts";
@@ -34,7 +34,7 @@ const offered: MatrixShape[] = [
 
 const only = /\.matrix/;
 
-beforeAll(() => loadKernelsFor({ matrix: { M: 4, N: 8, K: 16, operands: "f32" } }));
+beforeAll(() => loadKernelsFor({ matrix: offered[0]!, software: false }));
 
 testOp(linear, randomLinear, { only, emulation });
 testOp(conv2d, randomConv2d, { only, emulation });

@@ -1,4 +1,4 @@
-// The kernels on subgroup matrices, a chunk of their own: loaded only where the device has such matrices.
+// The kernels on subgroup matrices, a chunk of their own: only devices that have such matrices load it.
 export { default as attention } from "../../kernels/attention.matrix.wgsl";
 export { default as conv2d } from "../../kernels/conv2d.matrix.wgsl";
 export { default as linear } from "../../kernels/linear.matrix.wgsl";
