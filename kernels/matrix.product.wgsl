@@ -1,6 +1,6 @@
 // Product on subgroup matrices, shared by linear layer and convolution: a tile of y a workgroup through workgroup memory, two or four by two
 // matrices a subgroup. Operands are fetched into registers while the tile before is multiplied. Not yet measured on a GPU.
-// The kernel says what is multiplied: `rows()`, `columns4()` (of y, in vec4), `steps()` (slices of DEPTH along what is summed), `place_of(row)`,
+// What is multiplied, `*.factors.wgsl` says: `rows()`, `columns4()` (of y, in vec4), `steps()` (slices of DEPTH along what is summed), `place_of(row)`,
 // `left_at(place, step, part)` and `right_at(step, k, column)` (four operands), and takes the sums in `finish`.
 // Prelude: M, N, K, LANES (a subgroup), DOWN, ACROSS (subgroups over rows and columns), DEEP (that share what is summed), FRAGMENTS (matrices of a
 // subgroup over rows: 2 or 4), DEPTH.

@@ -42,7 +42,7 @@ export function choose(node: Node, traits: DeviceTraits, tuning: Tuning = new Ma
   const disfavour = ({ unfavoured }: Variant<unknown>) => unfavoured?.(types, output, node.attributes, traits);
   const suited = fitting
     .filter((variant) => variant.suits === "any" || variant.suits === adapter)
-    .find((variant, i, { length }) => i === length - 1 || !disfavour(variant));
+    .find((variant) => !disfavour(variant));
   const chosen = measured ?? suited ?? fitting[0];
   if (!chosen)
     throw new ReimagenError(
@@ -50,8 +50,9 @@ export function choose(node: Node, traits: DeviceTraits, tuning: Tuning = new Ma
       `no kernel can run ${node.op.name} ${showShape(output.shape)} ${output.dtype} (${node.label}): ${others.map((o) => `${o.variant}: ${o.reason}`).join("; ")}`,
     );
   const unmeasured = (variant: Variant<unknown>) =>
-    disfavour(variant) ??
-    (variant.suits === "any" || variant.suits === adapter ? "comes later" : `for ${variant.suits}`);
+    variant.suits === "any" || variant.suits === adapter
+      ? (disfavour(variant) ?? "comes later")
+      : `for ${variant.suits}`;
   for (const variant of fitting)
     if (variant !== chosen)
       others.push({

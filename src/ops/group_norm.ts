@@ -5,6 +5,7 @@ import simple from "../../kernels/group_norm_affine.simple.wgsl";
 import workgroup from "../../kernels/group_norm_affine.workgroup.wgsl";
 import workgroupSum from "../../kernels/workgroup_sum.wgsl";
 import { ReimagenError } from "../errors.ts";
+import { lazyKernels, unfitForSubgroupSum } from "./lazy_kernels.ts";
 import {
   expectShape,
   grid1d,
@@ -89,10 +90,19 @@ export const groupNormAffine: Op<GroupNormAttributes> = {
       launch: launchRegister,
     },
     {
+      name: `${name}.subgroup`,
+      suits: "hardware",
+      unfit: (traits, [x, x2]) => unfitForSubgroupSum(traits) ?? unfitForVec4(x, x2),
+      launch(inputs, output, attributes) {
+        const launch = launchWorkgroup("subgroup", lazyKernels.hardware!.subgroupSum, inputs, output, attributes);
+        return { ...launch, kernel: { ...launch.kernel, enable: ["subgroups"] } };
+      },
+    },
+    {
       name: `${name}.workgroup`,
       suits: "hardware",
       unfit: (_, [x, x2]) => unfitForVec4(x, x2),
-      launch: launchWorkgroup,
+      launch: (inputs, output, attributes) => launchWorkgroup("workgroup", workgroupSum, inputs, output, attributes),
     },
     { name: `${name}.simple`, suits: "any", unfit: (_, [x, x2]) => unfitForScalar(x, x2), launch: launchSimple },
   ],
@@ -144,8 +154,15 @@ function launchRegister(inputs: Operands, output: TensorType, attributes: GroupN
   };
 }
 
-function launchWorkgroup(inputs: Operands, output: TensorType, attributes: GroupNormAttributes): Launch {
-  const kernel = specialise("workgroup", workgroupSum + workgroup, inputs, attributes);
+/** `sum`: how a workgroup adds up. */
+function launchWorkgroup(
+  variant: string,
+  sum: string,
+  inputs: Operands,
+  output: TensorType,
+  attributes: GroupNormAttributes,
+): Launch {
+  const kernel = specialise(variant, sum + workgroup, inputs, attributes);
   return {
     kernel: { ...kernel, constants: { THREADS: 256 } },
     workgroups: [attributes.groups, output.shape[0]!, 1],

@@ -9,7 +9,7 @@ import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { type Activation, activate, activationCode } from "./activation.ts";
 import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
-import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfavouredTile, unfitForMatrix } from "./matrix.ts";
+import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
   grid1d,
@@ -24,6 +24,15 @@ import {
   type Variant,
 } from "./op.ts";
 import { unfitForScalar } from "./operands.ts";
+import {
+  type ThreadTile,
+  threadTileSize,
+  threadTiles,
+  tiledProduct,
+  tooFew,
+  unfavouredTile,
+  unfitForTile,
+} from "./tiled.ts";
 
 /** Attributes of `linear`. */
 export interface LinearAttributes {
@@ -97,6 +106,7 @@ export const linear: Op<LinearAttributes> = {
       launch: (inputs, output, attributes) =>
         vec4Launch("linear.register", register, inputs, output, attributes, { rows: 32, columns: 8 }),
     },
+    ...Object.entries(threadTiles).map(([name, tile]) => tiledVariant(`linear.${name}`, tile)),
     {
       name: "linear.tiled",
       suits: "hardware",
@@ -114,11 +124,27 @@ function matrixVariant(name: string, tile: MatrixTile): LinearVariant {
     suits: "hardware",
     unfit: (traits, inputs, output) =>
       unfitForMatrix(traits, tile, inputs[0], inputs[1]) ?? unfitVec4(traits, inputs, output),
-    unfavoured: (_, output, __, traits) => unfavouredTile(tile, traits, rowsOf(output), output.shape.at(-1)!),
+    unfavoured: (_, output, __, traits) =>
+      // There is none smaller than the deep one.
+      tile.deep > 1 ? undefined : tooFew(tileSize(tile, traits.matrix!), [rowsOf(output), output.shape.at(-1)!]),
     launch(inputs, output, attributes, traits) {
       const size = tileSize(tile, traits.matrix!);
       const { code, ...extra } = matrixProduct("linear", tile, traits);
       return vec4Launch(name, code, inputs, output, attributes, { rows: size[0], columns: size[1] }, extra);
+    },
+  };
+}
+
+function tiledVariant(name: string, tile: ThreadTile): LinearVariant {
+  const [rows, columns] = threadTileSize(tile);
+  return {
+    name,
+    suits: "hardware",
+    unfit: (traits, inputs, output) => unfitForTile(tile, traits) ?? unfitVec4(traits, inputs, output),
+    unfavoured: (_, output) => unfavouredTile(tile, [rowsOf(output), output.shape.at(-1)!]),
+    launch(inputs, output, attributes) {
+      const { code, ...extra } = tiledProduct("linear", tile);
+      return vec4Launch(name, code, inputs, output, attributes, { rows, columns }, extra);
     },
   };
 }

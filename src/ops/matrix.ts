@@ -50,7 +50,7 @@ export function unfitForMatrices(
 ): string | undefined {
   if (!matrix) return "no subgroup matrices";
   if (!subgroupSize) return "no fixed subgroup size";
-  if (!lazyKernels.matrix) return notLoaded;
+  if (!lazyKernels.hardware) return notLoaded;
   // Rounded to halves, singles would be others.
   return matrix.operands === "f16" && factors.some((type) => type?.dtype === "f32") ? "factors of f32" : undefined;
 }
@@ -75,23 +75,6 @@ export function tileSize(
   return [down * fragments * M, across * 2 * N];
 }
 
-/** Fewer workgroups leave parts of a large GPU without work. */
-const fewWorkgroups = 96;
-
-/** Why a smaller tile is probably faster for so many rows and columns. */
-export function unfavouredTile(
-  tile: MatrixTile,
-  { matrix }: DeviceTraits,
-  rows: number,
-  columns: number,
-): string | undefined {
-  // There is none smaller.
-  if (tile.deep > 1) return undefined;
-  const [height, width] = tileSize(tile, matrix!);
-  const workgroups = Math.ceil(rows / height) * Math.ceil(columns / width);
-  return workgroups < fewWorkgroups ? `only ${workgroups} workgroups` : undefined;
-}
-
 /** What a matrix kernel has beyond that of another variant of its op; `code`: what comes before the op's operands. */
 export interface MatrixParts extends Required<Pick<Kernel, "enable" | "operands" | "constants">> {
   readonly code: string;
@@ -100,7 +83,7 @@ export interface MatrixParts extends Required<Pick<Kernel, "enable" | "operands"
 /** A product's kernel, by its tile. */
 export function matrixProduct(op: "linear" | "conv2d", tile: MatrixTile, traits: DeviceTraits): MatrixParts {
   const { down, across, deep, fragments, depth } = tile;
-  return matrixParts(lazyKernels.matrix![op] + lazyKernels.matrix!.product, traits, {
+  return matrixParts(lazyKernels.hardware![op] + lazyKernels.hardware!.matrixProduct, traits, {
     ...{ DOWN: down, ACROSS: across, DEEP: deep, FRAGMENTS: fragments, DEPTH: depth },
   });
 }
@@ -112,7 +95,7 @@ export function attentionSubgroups(headDim: number): number {
 
 /** Attention's kernel. */
 export function matrixAttention(headDim: number, traits: DeviceTraits): MatrixParts {
-  return matrixParts(lazyKernels.matrix!.attention, traits, { SUBGROUPS: attentionSubgroups(headDim), D: headDim });
+  return matrixParts(lazyKernels.hardware!.attention, traits, { SUBGROUPS: attentionSubgroups(headDim), D: headDim });
 }
 
 function matrixParts(
@@ -123,7 +106,7 @@ function matrixParts(
   const { M, N, K, operands } = matrix!;
   const f16 = operands === "f16" ? ["f16"] : [];
   return {
-    code: lazyKernels.matrix!.functions + code,
+    code: lazyKernels.hardware!.matrix + code,
     enable: [...f16, "subgroups", "chromium_experimental_subgroup_matrix"],
     operands,
     constants: { M, N, K, LANES: subgroupSize, ...constants },

@@ -1,4 +1,4 @@
-// Linear layer on subgroup matrices: what `matrix.product` multiplies. For GPUs that have them. Not yet measured on one.
+// What the linear layer multiplies, for `matrix.product` and `tiled.product`: rows of x by columns of w, DEPTH values a step.
 
 // Where a row of x begins; rows past the edge repeat the last one and are dropped.
 alias Place = u32;
