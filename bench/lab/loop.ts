@@ -15,6 +15,8 @@ import { createExecutor, type Executor, weightKey } from "../../src/graph/execut
 import { type Graph, weightsOf } from "../../src/graph/graph.ts";
 import { bytesOfType } from "../../src/graph/plan.ts";
 import { type ProfiledDispatch, profileStage } from "../../src/graph/profile.ts";
+import { tuneStage } from "../../src/graph/tune.ts";
+import type { Tuned, Tuning } from "../../src/graph/tuning.ts";
 import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
 import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
@@ -42,6 +44,8 @@ export interface Loop {
   request(): void;
   /** Times the step dispatch by dispatch. */
   profile(): Promise<ProfiledDispatch[]>;
+  /** Measures every kernel that could run a dispatch of either step. */
+  tune(): Promise<Tuning>;
   /** Throws where x is not finite: a time for such arithmetic would mean nothing. */
   check(): Promise<void>;
   dispose(): void;
@@ -87,6 +91,17 @@ export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes =
       executor.encode(step, encoder);
     },
     request: () => begin(gpu, executor),
+    async tune() {
+      const tuning = new Map<string, Tuned>();
+      begin(gpu, executor);
+      for (const [i, run] of (["step", "short step"] as const).entries()) {
+        const encoder = gpu.device.createCommandEncoder();
+        executor.takeStepRow(encoder, buffer, i * bytes);
+        gpu.device.queue.submit([encoder.finish()]);
+        await tuneStage(gpu, executor, run, tuning);
+      }
+      return tuning;
+    },
     profile: () => profileStage(gpu, executor, "step"),
     async check() {
       const x = await executor.read("x.next");

@@ -1,5 +1,5 @@
-// What `kernels/matrix.wgsl` has, for devices without subgroup matrices: each thread is a subgroup of its own, M 4, N 8 and K 16, so that
-// none passes for another. A mat4x4f holds four rows.
+// What `kernels/matrix.wgsl` has, for devices without subgroup matrices: each thread of a subgroup does the whole of its work, with M 4,
+// N 8 and K 16, so that none passes for another. A mat4x4f holds four rows.
 
 struct Left { k0: mat4x4f, k1: mat4x4f, k2: mat4x4f, k3: mat4x4f }
 // Rows of K by the left and the right four columns.
