@@ -1,5 +1,5 @@
 // Rows of a table by number, one value a thread; a number beyond the table gives zeros. For f32 rows of any length.
-// table [V, D], ids [n], y [n, D]. Prelude: D.
+// table [V, D], ids [n], y [n, D]. Uniform: WIDTH (D).
 
 @group(0) @binding(0) var<storage, read> table: array<f32>;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;
@@ -9,8 +9,8 @@
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.x + id.y * groups.x * 64u;
   if (index >= arrayLength(&y)) { return; }
-  let row = ids[index / D];
+  let row = ids[index / u.WIDTH];
   var v = 0.0;
-  if (row < arrayLength(&table) / D) { v = table[row * D + index % D]; }
+  if (row < arrayLength(&table) / u.WIDTH) { v = table[row * u.WIDTH + index % u.WIDTH]; }
   y[index] = v;
 }

@@ -1,5 +1,5 @@
 // Applies a channel-wise affine and an activation, one value a thread: the definition as a kernel, for f32 tensors of any width.
-// x [B, P, C], x2 [B, P, C2], affine [B, 2, C + C2], y [B, P, C + C2]. Prelude: C, D (C2), HAS_X2, ACTIVATION.
+// x [B, P, C], x2 [B, P, C2], affine [B, 2, C + C2], y [B, P, C + C2]. Uniform: C, D (C2), ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> x2: array<f32>;
@@ -10,12 +10,12 @@
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.x + id.y * groups.x * 64u;
   if (index >= arrayLength(&y)) { return; }
-  let n = C + D;
+  let n = u.C + u.D;
   let row = index / n;
   let channel = index % n;
   let sample = row / (arrayLength(&y) / (arrayLength(&affine) / 2u));
   var v: f32;
-  if (HAS_X2 && channel >= C) { v = x2[row * D + channel - C]; } else { v = x[row * C + channel]; }
+  if (channel >= u.C) { v = x2[row * u.D + channel - u.C]; } else { v = x[row * u.C + channel]; }
   v = v * affine[sample * 2u * n + channel] + affine[(sample * 2u + 1u) * n + channel];
-  y[index] = activate(vec4f(v), ACTIVATION).x;
+  y[index] = activate(vec4f(v), u.ACTIVATION).x;
 }

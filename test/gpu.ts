@@ -1,5 +1,6 @@
 // The device that tests run on: Dawn in Node (SwiftShader from npm unless REIMAGEN_ADAPTER says otherwise), the page's own in a browser.
 import { adoptGpu, type Gpu, requestGpu } from "../src/gpu/gpu.ts";
+import { loadKernelsFor } from "../src/ops/lazy_kernels.ts";
 
 export const inNode = typeof process !== "undefined" && Boolean(process.versions?.node);
 
@@ -7,7 +8,10 @@ let opened: Promise<Gpu> | undefined;
 
 /** One device for the whole test file. */
 export function testGpu(): Promise<Gpu> {
-  opened ??= open();
+  opened ??= open().then(async (gpu) => {
+    await loadKernelsFor(gpu.traits);
+    return gpu;
+  });
   return opened;
 }
 

@@ -7,6 +7,7 @@ import type { Section } from "./report.ts";
 import { scaling } from "./scaling.ts";
 import { scheduler } from "./scheduler.ts";
 import { step } from "./step.ts";
+import { tuning } from "./tuning.ts";
 
 /** A family: what it measures, and how. */
 export interface Family {
@@ -23,6 +24,7 @@ export const families: Readonly<Record<string, Family>> = {
   ops: { about: "every op with all its kernels, checked, then timed", run: ops },
   step: { about: "one denoising step, by kernel, with its memory", run: step },
   scheduler: { about: "what a step costs the caller's thread, and that replays leave nothing behind", run: scheduler },
+  tuning: { about: "how long tuning takes, and whether its choices stand when measured again", run: tuning },
   generate: { about: "seconds a picture, end to end", run: generate },
   scaling: { about: "a step's growth with batch, side, width, neighbours and steps", run: scaling },
 };

@@ -6,6 +6,7 @@ import { type ReimagenShape, reimagenConditions, reimagenModel, textRows } from 
 import { stepCoefficients } from "../../src/diffusion/samplers.ts";
 import { cosineSchedule } from "../../src/diffusion/schedule.ts";
 import { samplingSettings } from "../../src/diffusion/settings.ts";
+import type { Step } from "../../src/diffusion/slicer.ts";
 import { ReimagenError } from "../../src/errors.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { compileGraph, type Plan } from "../../src/graph/compile.ts";
@@ -14,8 +15,11 @@ import { createExecutor, type Executor, weightKey } from "../../src/graph/execut
 import { type Graph, weightsOf } from "../../src/graph/graph.ts";
 import { bytesOfType } from "../../src/graph/plan.ts";
 import { type ProfiledDispatch, profileStage } from "../../src/graph/profile.ts";
+import { tuneStage } from "../../src/graph/tune.ts";
+import type { Tuned, Tuning } from "../../src/graph/tuning.ts";
 import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import { storedNormals } from "./dispatch.ts";
 
 /** What of a loop can be chosen. */
@@ -30,16 +34,18 @@ export interface LoopSizes {
 /** A loop on a device. */
 export interface Loop {
   readonly plan: Plan;
-  /** Of the step: operations of its dispatches. */
-  readonly flops: number;
+  /** Operations of a step's dispatches. */
+  flops(step?: Step): number;
   /** Numbers in the weights. */
   readonly parameters: number;
-  /** Encodes a step as the engine does: inputs from the CPU's rows, dispatches, states. */
-  encode(encoder: GPUCommandEncoder): void;
+  /** Encodes a text-enhanced step as the engine does, or a neighbour-enhanced one, the short step: inputs from the CPU's rows, dispatches, states. */
+  encode(encoder: GPUCommandEncoder, step?: Step): void;
   /** Runs texts, neighbours and the first noise. */
   request(): void;
   /** Times the step dispatch by dispatch. */
   profile(): Promise<ProfiledDispatch[]>;
+  /** Measures every kernel that could run a dispatch of either step. */
+  tune(): Promise<Tuning>;
   /** Throws where x is not finite: a time for such arithmetic would mean nothing. */
   check(): Promise<void>;
   dispose(): void;
@@ -54,15 +60,17 @@ export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes =
     evaluations: 2,
     texts: textRows,
     neighbors,
+    shortSteps: true,
     thresholding: { kind: "static", range: 1 },
     stochastic: false,
     multistep: true,
   };
+  await loadKernelsFor(gpu.traits);
   const graph = denoisingLoop(reimagenModel(config, shape), shape);
   const plan = compileGraph(graph, gpu.traits);
   const weights = randomWeights(gpu, graph);
   const executor = await createExecutor(gpu, plan, weights);
-  const inputs = inputsOf(config, pictures, neighbors);
+  const inputs = inputsOf(config, shape);
   const images = neighbors * config.size ** 2 * 3;
   writeRequest(executor, inputs);
   if (neighbors)
@@ -70,18 +78,30 @@ export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes =
       "neighbor.images",
       Float32Array.from({ length: images }, (_, i) => Math.sin(i)),
     );
-  const rows = stepRow(executor, inputs, 0) as Uint8Array<ArrayBuffer>;
-  const buffer = gpu.allocate("step row", rows.byteLength, GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
-  gpu.device.queue.writeBuffer(buffer, 0, rows);
+  const rows = [0, 1].map((step) => stepRow(executor, inputs, step) as Uint8Array<ArrayBuffer>);
+  const bytes = executor.stepRowBytes;
+  const buffer = gpu.allocate("step rows", 2 * bytes, GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST);
+  for (const [i, row] of rows.entries()) gpu.device.queue.writeBuffer(buffer, i * bytes, row);
   return {
     plan,
-    flops: plan.schedule.step.reduce((sum, planned) => sum + costOf(planned).flops, 0),
+    flops: (step = "step") => plan.schedule[step].reduce((sum, planned) => sum + costOf(planned).flops, 0),
     parameters: weightsOf(graph).reduce((sum, { type }) => sum + type.shape.reduce((product, n) => product * n, 1), 0),
-    encode(encoder) {
-      executor.takeStepRow(encoder, buffer, 0);
-      executor.encode("step", encoder);
+    encode(encoder, step = "step") {
+      executor.takeStepRow(encoder, buffer, step === "step" ? 0 : bytes);
+      executor.encode(step, encoder);
     },
     request: () => begin(gpu, executor),
+    async tune() {
+      const tuning = new Map<string, Tuned>();
+      begin(gpu, executor);
+      for (const [i, run] of (["step", "short step"] as const).entries()) {
+        const encoder = gpu.device.createCommandEncoder();
+        executor.takeStepRow(encoder, buffer, i * bytes);
+        gpu.device.queue.submit([encoder.finish()]);
+        await tuneStage(gpu, executor, run, tuning);
+      }
+      return tuning;
+    },
     profile: () => profileStage(gpu, executor, "step"),
     async check() {
       const x = await executor.read("x.next");
@@ -105,7 +125,9 @@ function begin(gpu: Gpu, executor: Executor): void {
   gpu.device.queue.submit([encoder.finish()]);
 }
 
-function inputsOf(config: ModelConfig, pictures: number, neighbors: number): GenerationInputs {
+/** A text-enhanced step, which costs the most as both evaluations see the neighbours, and a neighbour-enhanced one. */
+function inputsOf(config: ModelConfig, shape: ReimagenShape): GenerationInputs {
+  const { pictures, neighbors } = shape;
   const length = Math.min(8, config.text_len);
   const text = (seed: number) => ({
     ids: Int32Array.from({ length: config.text_len }, (_, i) =>
@@ -115,14 +137,17 @@ function inputsOf(config: ModelConfig, pictures: number, neighbors: number): Gen
   });
   const settings = samplingSettings({ steps: 2, sampler: "dpm-solver++" });
   const coefficients = stepCoefficients(cosineSchedule, "v", settings);
-  // The most that neighbours can cost: both evaluations see them.
-  const both = { conditional: { text: true, neighbors: true }, base: { text: false, neighbors: true }, weight: 3 };
+  const conditional = { text: true, neighbors: true };
+  const steps = [
+    { conditional, base: { text: false, neighbors: true }, weight: 3 },
+    { conditional, base: { text: true, neighbors: false }, weight: 3 },
+  ];
   const captions = Array.from({ length: neighbors }, (_, i) => text(3 + i));
   return {
-    conditions: reimagenConditions(config, { prompt: text(1), empty: text(2), captions }, 1),
+    conditions: reimagenConditions(config, { prompt: text(1), empty: text(2), captions }, 1, shape),
     seeds: Array.from({ length: pictures }, (_, i) => i),
     coefficients,
-    guidance: Array.from({ length: pictures }, () => coefficients.map(() => both)),
+    guidance: Array.from({ length: pictures }, () => steps),
   };
 }
 

@@ -1,5 +1,6 @@
 // Family `ops`: every op with all its kernels, at the shapes of the shipped model and of full-size U-Nets; checked, then timed.
 import { choose } from "../../src/graph/choose.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import type { Op, Variant } from "../../src/ops/op.ts";
 import { bytesOf, flopsOf, modelCases, type OpCase, operandsOf } from "./cases.ts";
 import { bandwidthFor, type Ceilings, rates } from "./ceilings.ts";
@@ -23,6 +24,7 @@ interface Timed {
 
 /** Times the cases that the lab's options let through. */
 export async function ops(lab: Lab): Promise<Section> {
+  await loadKernelsFor(lab.gpu.traits);
   const ceilings = await lab.ceilings();
   const every = casesFor(lab);
   const cases = every.filter(({ name, set, node }) => `${set} ${name} ${node.op.name}`.includes(lab.filter));

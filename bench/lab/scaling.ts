@@ -8,7 +8,7 @@ import { withSide, withWidth } from "./models.ts";
 import { chart } from "./plots.ts";
 import { type Cell, type Measurement, middleHalf, type Section, type Table } from "./report.ts";
 import { type Spread, spreadOf } from "./statistics.ts";
-import { memoryCells, timeStep } from "./step.ts";
+import { memoryCells, timeSteps } from "./step.ts";
 
 /** One way to grow. */
 interface Direction {
@@ -63,8 +63,8 @@ export async function scaling(lab: Lab): Promise<Section> {
         notes.push(`${direction.name} ${value} does not run here: ${loop.message}`);
         break;
       }
-      const ms = await timeStep(lab, loop);
-      points.push({ value, ms, gflop: loop.flops / 1e9, plan: loop.plan });
+      const ms = (await timeSteps(lab, loop, ["step"])).get("step")!;
+      points.push({ value, ms, gflop: loop.flops() / 1e9, plan: loop.plan });
       measurements.push({ name: `${direction.name} ${value}`, unit: "ms", better: "less", ...ms });
       loop.dispose();
     }

@@ -12,6 +12,7 @@ import { neighborTables, stepTables } from "../../src/models/tables.ts";
 import { loadWeights } from "../../src/models/weights.ts";
 import { openFileSource } from "../../src/node/file-source.ts";
 import { shippedModel } from "../../src/node/shipped.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import type { BenchAdapter } from "../command.ts";
 import { openHost } from "../host.ts";
 import type { Machine } from "../lab/report.ts";
@@ -90,6 +91,7 @@ async function createStep(gpu: Gpu, config: ModelConfig): Promise<Executor> {
   const source = await openFileSource(join(shippedModel, "model.safetensors"));
   const weights = await loadWeights(gpu, await openSafetensors(source), weightsOf(graph));
   await source.close();
+  await loadKernelsFor(gpu.traits);
   return createExecutor(gpu, compileGraph(graph, gpu.traits), weights);
 }
 

@@ -5,8 +5,8 @@ import { compileGraph, type Plan } from "../graph/compile.ts";
 import type { Executor, ExecutorOptions } from "../graph/executor.ts";
 import { weightsOf } from "../graph/graph.ts";
 import { checkLimits } from "../graph/limits.ts";
-import { type ProfiledDispatch, profileStage } from "../graph/profile.ts";
-import { type TuneOptions, tuneStage } from "../graph/tune.ts";
+import type { ProfiledDispatch } from "../graph/profile.ts";
+import type { TuneOptions } from "../graph/tune.ts";
 import type { Tuning } from "../graph/tuning.ts";
 import { openSafetensors } from "../io/safetensors.ts";
 import type { ByteSource } from "../io/source.ts";
@@ -220,6 +220,8 @@ export class Engine {
 
   /** Runs the first step of a request dispatch by dispatch, and says how long each takes. Throws what `generate` throws. */
   async profile(request: GenerationRequest, options: StartOptions = {}): Promise<ProfiledDispatch[]> {
+    // Few pages measure; the others do without the code for it.
+    const { profileStage } = await import("../graph/profile.ts");
     const generation = await this.start(request, options);
     try {
       // The first round meets cold caches.
@@ -237,6 +239,7 @@ export class Engine {
    * Resolves to all measurements, to be kept for this adapter. Throws what `generate` throws.
    */
   async tune(request: GenerationRequest, options: TuneOptions = {}): Promise<Tuning> {
+    const { tuneStage } = await import("../graph/tune.ts");
     const generation = await this.start(request, options.signal ? { signal: options.signal } : {});
     try {
       const resident = this.#resident;

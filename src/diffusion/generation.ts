@@ -2,15 +2,15 @@
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { BufferRange, Executor } from "../graph/executor.ts";
-import type { Stage } from "../graph/graph.ts";
+import type { Run } from "../graph/graph.ts";
 import { type Picture, picturesOf } from "../io/picture.ts";
-import { type GenerationInputs, stepRow, writeRequest } from "./inputs.ts";
+import { type GenerationInputs, stepRow, tellsSameText, writeRequest } from "./inputs.ts";
 import type { DenoisingModel } from "./loop.ts";
 import type { LowPictures } from "./low.ts";
 import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
 import type { Decision } from "./request.ts";
 import type { SamplingSettings } from "./settings.ts";
-import { Slicer } from "./slicer.ts";
+import { Slicer, type Step } from "./slicer.ts";
 import { type Snapshot, Snapshots } from "./snapshots.ts";
 import { StepRows } from "./step-rows.ts";
 import { copyToTexture, type Shown, type TextureCopy, type TextureOptions } from "./textures.ts";
@@ -140,10 +140,11 @@ export class Generation implements AsyncIterable<Progress> {
     if (this.finished) throw new ReimagenError("argument", `all ${this.steps} steps of this generation are done`);
     const executor = this.#executor;
     const requests = executor.count("request");
-    const all = requests + executor.count("step");
+    const step = this.#way();
+    const all = requests + executor.count(step);
     const from = this.#cursor;
-    const to = budget === undefined ? all : this.#slicer.reach(from, budget);
-    const timing = budget === undefined ? undefined : this.#slicer.time(from, to);
+    const to = budget === undefined ? all : this.#slicer.reach(from, budget, step);
+    const timing = budget === undefined ? undefined : this.#slicer.time({ from, to }, step);
     const [begins, ends] = [from < requests, to > requests];
     if (begins) {
       const timestamps = ends ? timing?.timestamps?.beginning : timing?.timestamps?.both;
@@ -154,7 +155,7 @@ export class Generation implements AsyncIterable<Progress> {
       const first = Math.max(from - requests, 0);
       if (first === 0) this.#rows.encode(encoder, this.#step);
       const timestamps = begins ? timing?.timestamps?.end : timing?.timestamps?.both;
-      executor.encode("step", encoder, { from: first, to: to - requests, ...(timestamps && { timestamps }) });
+      executor.encode(step, encoder, { from: first, to: to - requests, ...(timestamps && { timestamps }) });
     }
     timing?.finish(encoder);
     this.#cursor = to < all ? to : requests;
@@ -252,15 +253,16 @@ export class Generation implements AsyncIterable<Progress> {
     return values;
   }
 
-  /** Hands the request's stage and then that of the first step to `measure`, which runs it once; for the engine, on a generation that goes no further. */
-  async measure<T>(measure: (executor: Executor, stage: Stage) => Promise<T>): Promise<{ request: T; step: T }> {
+  /** Hands the request, then the first step and a short step to `measure`, which runs each once; for the engine, on a generation that goes no further. */
+  async measure<T>(measure: (executor: Executor, run: Run) => Promise<T>): Promise<{ request: T; step: T; short: T }> {
     this.#check();
     const request = await measure(this.#executor, "request");
     const encoder = this.#device.createCommandEncoder({ label: "first state" });
     this.#encodeFirstState(encoder);
     this.#rows.encode(encoder, 0);
     this.#device.queue.submit([encoder.finish()]);
-    return { request, step: await measure(this.#executor, "step") };
+    const step = await measure(this.#executor, "step");
+    return { request, step, short: await measure(this.#executor, "short step") };
   }
 
   /** Gives the GPU memory back; textures made by `createTexture` stay the caller's. */
@@ -382,6 +384,11 @@ export class Generation implements AsyncIterable<Progress> {
     }
     this.#device.queue.submit([encoder.finish()]);
     return new StepRows(gpu, executor, this.steps, (step) => stepRow(executor, this.#inputs, step));
+  }
+
+  #way(): Step {
+    const short = this.#executor.count("short step") > 0 && tellsSameText(this.#inputs.guidance, this.#step);
+    return short ? "short step" : "step";
   }
 
   #encodeFirstState(encoder: GPUCommandEncoder): void {

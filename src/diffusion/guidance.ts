@@ -41,6 +41,11 @@ export interface GuidanceStep {
   weight: number;
 }
 
+/** Whether a step's evaluations differ in neighbours alone. */
+export function sameText({ conditional, base }: GuidanceStep): boolean {
+  return !base || base.text === conditional.text;
+}
+
 /** Throws `argument` for an unknown mode or choice, eta outside [0, 1], or a gamma that is negative or not finite. */
 export function checkGuidance({ mode, choice, eta, gammaP, gammaN }: GuidanceSettings): void {
   checkChoice("guidance mode", mode, modes);

@@ -1,6 +1,6 @@
 // What one generation writes into the loop's inputs: once for the request, and a row of values for each step.
 import type { Executor, TensorData } from "../graph/executor.ts";
-import type { Conditioning, GuidanceStep } from "./guidance.ts";
+import { type Conditioning, type GuidanceStep, sameText } from "./guidance.ts";
 import { keyOf } from "./philox.ts";
 import type { StepCoefficients } from "./step.ts";
 
@@ -20,6 +20,11 @@ export interface GenerationInputs {
   readonly coefficients: readonly StepCoefficients[];
   /** The steps of each picture. */
   readonly guidance: readonly (readonly GuidanceStep[])[];
+}
+
+/** Whether each picture's evaluations at a step differ in neighbours alone. */
+export function tellsSameText(guidance: GenerationInputs["guidance"], step: number): boolean {
+  return guidance.every((of) => sameText(of[step]!));
 }
 
 /** Writes what does not change from step to step, except the neighbours' pictures. */

@@ -26,13 +26,13 @@ export class Pace {
     this.#work = Float64Array.from(work);
   }
 
-  /** The end of the slice from `from` that takes at most `budget` milliseconds; at least one dispatch. */
-  reach(from: number, budget: number): number {
+  /** The end of the slice from `from` that takes at most `budget` milliseconds; at least one dispatch, and none from `end` on. */
+  reach(from: number, budget: number, end = this.#work.length): number {
     const most =
       this.#frames.length > 0 ? this.#mostOfFrames(budget) : budget / (this.#rate ?? Number.POSITIVE_INFINITY);
     let to = from + 1;
     let sum = this.#work[from]!;
-    while (to < this.#work.length && sum + this.#work[to]! <= most) sum += this.#work[to++]!;
+    while (to < Math.min(end, this.#work.length) && sum + this.#work[to]! <= most) sum += this.#work[to++]!;
     return to;
   }
 

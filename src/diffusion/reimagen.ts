@@ -4,7 +4,7 @@ import { ReimagenError } from "../errors.ts";
 import type { TensorData } from "../graph/executor.ts";
 import { type ModelConfig, sizeUnit } from "../models/config.ts";
 import { type Probe, type RequestShape, reimagen } from "../models/reimagen.ts";
-import { neighborTables, type Shown, stepTables } from "../models/tables.ts";
+import { neighborTables, type Shown, shortTables, stepTables } from "../models/tables.ts";
 import type { Conditioning } from "./guidance.ts";
 import type { Conditions } from "./inputs.ts";
 import type { DenoisingModel, LoopShape } from "./loop.ts";
@@ -89,6 +89,7 @@ export function reimagenConditions(
   config: ModelConfig,
   texts: RequestTexts,
   timestepUnit: number,
+  shape: RequestShape,
   low?: NoisedLow,
 ): Conditions {
   const request = requestValues(config, texts);
@@ -99,15 +100,14 @@ export function reimagenConditions(
   const { height, width } = extentOf(config, low?.pictures);
   return {
     request,
-    step: (timestep, shown) =>
-      new Map<string, TensorData>([
+    step(timestep, shown) {
+      const evaluations = shown.map((conditioning) => shownOf(texts, conditioning));
+      return new Map<string, TensorData>([
         ["t", Float32Array.of(timestep * timestepUnit)],
-        ...stepTables(
-          config,
-          shown.map((conditioning) => shownOf(texts, conditioning)),
-          [height, width],
-        ),
-      ]),
+        ...stepTables(config, evaluations, [height, width]),
+        ...(shape.shortSteps ? shortTables(config, evaluations.slice(0, shape.pictures), [height, width]) : []),
+      ]);
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import type { Tuning } from "../graph/tuning.ts";
 import type { Tokenizer } from "../io/tokens.ts";
 import type { ModelConfig } from "../models/config.ts";
 import { guidanceMode, guidanceSteps } from "./guidance.ts";
-import type { GenerationInputs } from "./inputs.ts";
+import { type GenerationInputs, tellsSameText } from "./inputs.ts";
 import { denoisingLoop, type LoopShape } from "./loop.ts";
 import { countPictures, type LowPictures } from "./low.ts";
 import { MAX_NEIGHBORS, type NeighborPicture } from "./neighbors.ts";
@@ -88,22 +88,24 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
   const [timestepUnit, last] = schedule.kind === "cosine" ? [1, 1] : [1 / 1000, schedule.alphaSquared.length - 1];
   const time = noiseLevel * last;
   const noised = low && { pictures: low, level: time * timestepUnit, scales: alphaSigma(schedule, time), seeds };
-  const inputs: GenerationInputs = {
-    conditions: reimagenConditions(config, texts, timestepUnit, noised),
-    seeds,
-    coefficients,
-    guidance,
-  };
+  const evaluations = guidance.flat().some(({ base }) => base) ? 2 : 1;
   const shape: ReimagenShape = {
     storage,
     pictures,
-    evaluations: guidance.flat().some(({ base }) => base) ? 2 : 1,
+    evaluations,
     texts: textRows,
     neighbors: neighbors.length,
     ...(low && { low: { height: low.height, width: low.width } }),
+    shortSteps: evaluations === 2 && coefficients.some((_, step) => tellsSameText(guidance, step)),
     thresholding: settings.thresholding,
     stochastic: coefficients.some(({ cn }) => cn !== 0),
     multistep: coefficients.some(({ c1 }) => c1 !== 0),
+  };
+  const inputs: GenerationInputs = {
+    conditions: reimagenConditions(config, texts, timestepUnit, shape, noised),
+    seeds,
+    coefficients,
+    guidance,
   };
   return { shape, inputs, settings, warnings };
 }

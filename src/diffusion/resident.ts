@@ -6,6 +6,7 @@ import type { Graph } from "../graph/graph.ts";
 import { checkLimits } from "../graph/limits.ts";
 import type { Tuning } from "../graph/tuning.ts";
 import type { LoadOptions } from "../models/weights.ts";
+import { loadKernelsFor } from "../ops/lazy_kernels.ts";
 
 /** What can be made resident; a graph's kind is its `Shape`, plain data. */
 export interface Loadable<Shape> {
@@ -24,6 +25,7 @@ export async function makeResident<Shape>(
   options: LoadOptions = {},
 ): Promise<Resident<Shape>> {
   await gpu.renew();
+  await loadKernelsFor(gpu.traits);
   const weights = await loadable.load(options);
   await gpu.idle();
   return new Resident(gpu, loadable, weights);

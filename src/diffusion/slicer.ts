@@ -2,6 +2,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../graph/compile.ts";
 import { costOf } from "../graph/cost.ts";
+import type { Run } from "../graph/graph.ts";
 import { Pace } from "./pace.ts";
 import { SliceClock, type SliceTimestamps } from "./slice-clock.ts";
 
@@ -14,19 +15,26 @@ export interface SliceTiming {
   finish(encoder: GPUCommandEncoder): void;
 }
 
-/** Slices of the request's dispatches followed by the step's. */
+/** Which of the two ways of a step. */
+export type Step = Extract<Run, "step" | "short step">;
+
+/** Slices of the request's dispatches followed by those of a step or short step: places count through both. */
 export class Slicer {
   readonly #gpu: Gpu;
   readonly #queue: GPUQueue;
   readonly #pace: Pace;
+  readonly #requests: number;
+  readonly #steps: number;
   /** Made when first needed, where the device has one; else frames are timed from outside. */
   #clock: SliceClock | undefined;
 
   constructor(gpu: Gpu, { schedule }: Plan) {
     this.#gpu = gpu;
     this.#queue = gpu.device.queue;
+    this.#requests = schedule.request.length;
+    this.#steps = schedule.step.length;
     this.#pace = new Pace(
-      [...schedule.request, ...schedule.step].map((planned) => {
+      [...schedule.request, ...schedule.step, ...schedule["short step"]].map((planned) => {
         const { flops, bytes } = costOf(planned);
         return flops + bytes * flopsPerByte;
       }),
@@ -34,13 +42,16 @@ export class Slicer {
   }
 
   /** The end of the slice from `from` that takes at most `budget` milliseconds. */
-  reach(from: number, budget: number): number {
-    return this.#pace.reach(from, budget);
+  reach(from: number, budget: number, step: Step): number {
+    const shift = this.#shift(from, step);
+    return this.#pace.reach(from + shift, budget, this.#end(from, step)) - shift;
   }
 
   /** Times the slice that is about to be encoded, to be submitted in this task. */
-  time(from: number, to: number): SliceTiming {
+  time(slice: { from: number; to: number }, step: Step): SliceTiming {
     const pace = this.#pace;
+    const shift = this.#shift(slice.from, step);
+    const [from, to] = [slice.from + shift, slice.to + shift];
     if (!this.#gpu.traits.timestamps) return { timestamps: undefined, finish: () => this.#timeFrame(from, to) };
     this.#clock ??= new SliceClock(this.#gpu);
     const timing = this.#clock.time();
@@ -52,6 +63,17 @@ export class Slicer {
 
   dispose(): void {
     this.#clock?.dispose();
+  }
+
+  // The pace knows the request, the step and the short step, one after the other.
+  #shift(from: number, step: Step): number {
+    return step === "short step" && from >= this.#requests ? this.#steps : 0;
+  }
+
+  // A slice ends with the request where what follows is not the step.
+  #end(from: number, step: Step): number {
+    if (step === "short step") return from < this.#requests ? this.#requests : Number.POSITIVE_INFINITY;
+    return this.#requests + this.#steps;
   }
 
   #timeFrame(from: number, to: number): void {

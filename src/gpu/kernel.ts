@@ -29,12 +29,18 @@ export interface Kernel {
    * and `store_x4(vec4f) -> x4`, for `q8` `load_x4` of the codes as -1 to 1; kernels name their types so and run on either storage.
    */
   readonly storage?: Readonly<Record<string, "f32" | "f16" | "q8">>;
+  /** Element type of a matrix kernel's operands: the prelude declares it as `operand`, and `operand_x4(x4) -> vec4<operand>` for each `x` of `storage`. */
+  readonly operands?: "f32" | "f16";
 }
 
 /** The whole shader: extensions, prelude, file. */
 export function assemble(kernel: Kernel): string {
   const lines = (kernel.enable ?? []).map((extension) => `enable ${extension};`);
-  for (const [name, dtype] of Object.entries(kernel.storage ?? {})) lines.push(...storageLines(name, dtype));
+  if (kernel.operands) lines.push(`alias operand = ${kernel.operands};`);
+  for (const [name, dtype] of Object.entries(kernel.storage ?? {})) {
+    lines.push(...storageLines(name, dtype));
+    if (kernel.operands) lines.push(operandLine(name, dtype, kernel.operands));
+  }
   for (const [name, value] of Object.entries(kernel.constants ?? {}))
     lines.push(typeof value === "boolean" ? `const ${name} = ${value};` : `const ${name} = ${value}u;`);
   for (const [name, value] of Object.entries(kernel.scalars ?? {})) lines.push(`const ${name} = f32(${value});`);
@@ -71,6 +77,13 @@ function storageLines(name: string, dtype: "f32" | "f16" | "q8"): string[] {
         `fn load_${name}4(v: vec2u) -> vec4f { return vec4f(unpack2x16float(v.x), unpack2x16float(v.y)); }`,
         `fn store_${name}4(v: vec4f) -> vec2u { return vec2u(pack2x16float(v.xy), pack2x16float(v.zw)); }`,
       ];
+}
+
+// Halves that stay halves are not converted on the way.
+function operandLine(name: string, dtype: "f32" | "f16" | "q8", operands: "f32" | "f16"): string {
+  const same = dtype === "f16" && operands === "f16";
+  const value = same ? "bitcast<vec4<operand>>(v)" : `vec4<operand>(load_${name}4(v))`;
+  return `fn operand_${name}4(v: ${name}4) -> vec4<operand> { return ${value}; }`;
 }
 
 /** Rows that share a scale in `q8`. */

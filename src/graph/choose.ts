@@ -31,7 +31,7 @@ export function candidatesOf(node: Node, traits: DeviceTraits): Candidate[] {
 
 /**
  * The variant that was measured to be fastest, where this kind of node was measured; else the first in the op's order of preference that can
- * run and suits the adapter; else the first that can run. Throws `kernel` when none can.
+ * run, suits the adapter and is not unfavoured on these shapes; else the first that can run. Throws `kernel` when none can.
  */
 export function choose(node: Node, traits: DeviceTraits, tuning: Tuning = new Map()): Choice {
   const { types, output } = typesOf(node);
@@ -39,7 +39,10 @@ export function choose(node: Node, traits: DeviceTraits, tuning: Tuning = new Ma
   const { fitting, others } = fittingOf(node, traits);
   const best = bestOf(tuning, node);
   const measured = fitting.find(({ name }) => name === best?.variant);
-  const suited = fitting.find((variant) => variant.suits === "any" || variant.suits === adapter);
+  const disfavour = ({ unfavoured }: Variant<unknown>) => unfavoured?.(types, output, node.attributes, traits);
+  const suited = fitting
+    .filter((variant) => variant.suits === "any" || variant.suits === adapter)
+    .find((variant) => !disfavour(variant));
   const chosen = measured ?? suited ?? fitting[0];
   if (!chosen)
     throw new ReimagenError(
@@ -47,7 +50,9 @@ export function choose(node: Node, traits: DeviceTraits, tuning: Tuning = new Ma
       `no kernel can run ${node.op.name} ${showShape(output.shape)} ${output.dtype} (${node.label}): ${others.map((o) => `${o.variant}: ${o.reason}`).join("; ")}`,
     );
   const unmeasured = (variant: Variant<unknown>) =>
-    variant.suits === "any" || variant.suits === adapter ? "comes later" : `for ${variant.suits}`;
+    variant.suits === "any" || variant.suits === adapter
+      ? (disfavour(variant) ?? "comes later")
+      : `for ${variant.suits}`;
   for (const variant of fitting)
     if (variant !== chosen)
       others.push({

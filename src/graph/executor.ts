@@ -5,7 +5,7 @@ import { parameterBytes } from "../gpu/kernel.ts";
 import { float16ToFloat32 } from "../io/float16.ts";
 import { type Launch, showShape, sizeOf } from "../ops/op.ts";
 import type { Plan, PlannedNode } from "./compile.ts";
-import { type Node, type Stage, stages, type Value } from "./graph.ts";
+import { type Node, type Run, runs, type Value } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
 
 /** A range of a buffer that holds a tensor. */
@@ -53,7 +53,7 @@ export async function createExecutor(
   options: ExecutorOptions = {},
   construct: (...given: ConstructorParameters<typeof Executor>) => Executor = (...given) => new Executor(...given),
 ): Promise<Executor> {
-  const dispatches = stages.flatMap((stage) => plan.schedule[stage]);
+  const dispatches = dispatchesOf(plan);
   let done = 0;
   const compiled = await Promise.all(
     dispatches.map(async (planned) => {
@@ -93,7 +93,7 @@ export class Executor {
   readonly #inputs = new Map<string, Value>();
   /** The inputs that each step has its own values of, side by side in one buffer. */
   readonly #stepInputs: BufferRange;
-  readonly #dispatches: Record<Stage, Dispatch[]>;
+  readonly #dispatches: Readonly<Record<Run, readonly Dispatch[]>>;
   /** Bound where an optional operand is missing; never read, as the kernel is specialised or told. */
   readonly #absent: BufferRange;
   readonly #parameters: ReadonlyMap<PlannedNode, BufferRange>;
@@ -112,12 +112,14 @@ export class Executor {
       this.#allocate(weights);
       this.#parameters = this.#writeParameters();
       this.#absent = { buffer: this.#own("absent operand", 16, GPUBufferUsage.STORAGE), offset: 0, size: 16 };
-      const build = (stage: Stage) =>
-        plan.schedule[stage].map((planned) => {
+      const bound = new Map(
+        dispatchesOf(plan).map((planned) => {
           const { node, choice } = planned;
-          return this.bind(node, choice.launch, compiled.get(planned)!, this.#parameters.get(planned));
-        });
-      this.#dispatches = { load: build("load"), request: build("request"), step: build("step") };
+          return [planned, this.bind(node, choice.launch, compiled.get(planned)!, this.#parameters.get(planned))];
+        }),
+      );
+      const dispatches = runs.map((run) => [run, plan.schedule[run].map((planned) => bound.get(planned)!)]);
+      this.#dispatches = Object.fromEntries(dispatches) as Record<Run, Dispatch[]>;
       this.#states = plan.graph.states.map(({ input, next }) => ({
         from: this.rangeOf(next),
         to: this.rangeOf(input),
@@ -160,32 +162,32 @@ export class Executor {
     if (size > 0) encoder.copyBufferToBuffer(rows, offset, buffer, 0, size);
   }
 
-  /** Number of a stage's dispatches. */
-  count(stage: Stage): number {
-    return this.#dispatches[stage].length;
+  /** Number of a run's dispatches. */
+  count(run: Run): number {
+    return this.#dispatches[run].length;
   }
 
-  /** Encodes a stage as one compute pass, or its dispatches `from` to (not with) `to`; after the step's last, states take on their next values. */
-  encode(stage: Stage, encoder: GPUCommandEncoder, { from = 0, to = this.count(stage), timestamps }: Slice = {}): void {
-    const pass = encoder.beginComputePass({ label: stage, ...(timestamps && { timestampWrites: timestamps }) });
+  /** Encodes a run as one compute pass, or its dispatches `from` to (not with) `to`; after a step's last, states take on their next values. */
+  encode(run: Run, encoder: GPUCommandEncoder, { from = 0, to = this.count(run), timestamps }: Slice = {}): void {
+    const pass = encoder.beginComputePass({ label: run, ...(timestamps && { timestampWrites: timestamps }) });
     let current: GPUComputePipeline | undefined;
-    for (const { pipeline, group, workgroups } of this.#dispatches[stage].slice(from, to)) {
+    for (const { pipeline, group, workgroups } of this.#dispatches[run].slice(from, to)) {
       if (pipeline !== current) pass.setPipeline(pipeline);
       current = pipeline;
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     }
     pass.end();
-    if (stage !== "step" || to < this.count(stage)) return;
+    if (run === "load" || run === "request" || to < this.count(run)) return;
     for (const { from, to } of this.#states)
       encoder.copyBufferToBuffer(from.buffer, from.offset, to.buffer, to.offset, to.size);
   }
 
-  /** Encodes and submits one stage. */
-  run(stage: Stage): void {
-    if (this.#dispatches[stage].length === 0) return;
-    const encoder = this.#device.createCommandEncoder({ label: stage });
-    this.encode(stage, encoder);
+  /** Encodes and submits one run. */
+  run(run: Run): void {
+    if (this.#dispatches[run].length === 0) return;
+    const encoder = this.#device.createCommandEncoder({ label: run });
+    this.encode(run, encoder);
     this.#device.queue.submit([encoder.finish()]);
   }
 
@@ -260,22 +262,23 @@ export class Executor {
   #allocate(weights: WeightBuffers): void {
     const { plan } = this;
     const usage = tensorUsage();
+    const twice = new Set(plan.graph.instead.values());
     for (const value of plan.persistent) {
       if (value.source.kind === "input") this.#inputs.set(value.source.name, value);
-      if (this.#ranges.has(value)) continue;
+      if (this.#ranges.has(value) || twice.has(value)) continue;
       const size = bytesOfType(value.type);
       const label = value.source.kind === "input" ? value.source.name : `value ${value.id}`;
       const buffer = this.#own(label, size, usage);
       this.#ranges.set(value, { buffer, offset: 0, size });
       if (value.source.kind === "constant") this.#device.queue.writeBuffer(buffer, 0, value.source.data as TensorData);
     }
+    for (const [value, other] of plan.graph.instead) this.#ranges.set(other, this.rangeOf(value));
     const arenas = plan.memory.arenas.map((size, i) => this.#own(`arena ${i}`, size, usage));
     for (const [value, { arena, offset }] of plan.memory.places)
       this.#ranges.set(value, { buffer: arenas[arena]!, offset, size: bytesOfType(value.type) });
-    for (const stage of stages)
-      for (const { node } of plan.schedule[stage])
-        for (const value of node.inputs)
-          if (value?.source.kind === "weight") this.#ranges.set(value, weightRange(value, weights));
+    for (const { node } of dispatchesOf(plan))
+      for (const value of node.inputs)
+        if (value?.source.kind === "weight") this.#ranges.set(value, weightRange(value, weights));
   }
 
   #own(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
@@ -291,7 +294,7 @@ export class Executor {
     const offsets = new Map<string, number>();
     const places: { planned: PlannedNode; values: Uint32Array<ArrayBuffer>; offset: number }[] = [];
     let end = 0;
-    for (const planned of stages.flatMap((stage) => this.plan.schedule[stage])) {
+    for (const planned of dispatchesOf(this.plan)) {
       const { kernel, parameters } = planned.choice.launch;
       if (!parameters) continue;
       const values = new Uint32Array(parameterBytes(kernel) / 4);
@@ -332,6 +335,11 @@ export class Executor {
       );
     return value;
   }
+}
+
+/** Every dispatch of a plan, once. */
+function dispatchesOf({ schedule }: Plan): PlannedNode[] {
+  return [...new Set(runs.flatMap((run) => schedule[run]))];
 }
 
 /** Identifies a weight as it lies in memory. */

@@ -54,6 +54,11 @@ function totals(plan: Plan, dispatches: readonly ExplainedDispatch[]): string[] 
   const { arenas, lowerBound } = plan.memory;
   const planned = arenas.reduce((sum, bytes) => sum + bytes, 0);
   const excess = lowerBound ? `, ${((planned / lowerBound - 1) * 100).toFixed(1)}% above` : "";
+  const short = plan.schedule["short step"];
+  if (short.length > 0 && dispatches.some(({ stage }) => stage === "step")) {
+    const flops = short.reduce((sum, each) => sum + costOf(each).flops, 0);
+    lines.push(`short step: ${short.length} dispatches, ${(flops / 1e9).toFixed(2)} GFLOP`);
+  }
   return [
     ...lines,
     `intermediate memory: ${planned} bytes in ${arenas.length} arenas; lower bound (largest live set): ${lowerBound} bytes${excess}`,

@@ -88,6 +88,7 @@ function fuseResiduals(graph: Graph): Graph {
         ...producer,
         inputs,
         output: node.output,
+        ...(node.only && { only: node.only }),
         attributes: {
           ...(producer.attributes as object),
           ...(scale !== 1 && { scale }),

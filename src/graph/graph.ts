@@ -8,6 +8,15 @@ export type Stage = "load" | "request" | "step";
 /** Stages from the rarest to the most frequent. */
 export const stages: readonly Stage[] = ["load", "request", "step"];
 
+/**
+ * What is run as a whole: a stage, or the `short step`, which replaces the step where the caller knows that the shorter of its two ways
+ * (`GraphBuilder.either`) gives the same.
+ */
+export type Run = Stage | "short step";
+
+/** All runs. */
+export const runs: readonly Run[] = [...stages, "short step"];
+
 /** How a checkpoint tensor (PyTorch layout) is repacked when it is loaded: `linear` [O, I] to [I, O], `conv` [O, I, KH, KW] to [KH, KW, I, O]. */
 export type WeightLayout = "plain" | "linear" | "conv";
 
@@ -41,6 +50,8 @@ export interface Node {
   readonly output: Value;
   /** Where in the model it stands, such as `up.1.0/conv1`. */
   readonly label: string;
+  /** The only one of the two steps in which it runs; absent for both, and of no consequence outside the step. */
+  readonly only?: "step" | "short step";
 }
 
 /** A whole computation, nodes in topological order. */
@@ -50,6 +61,8 @@ export interface Graph {
   readonly outputs: ReadonlyMap<string, Value>;
   /** Step inputs that take on the value of `next` after each step. */
   readonly states: readonly { readonly input: Value; readonly next: Value }[];
+  /** Results of the short step's own nodes, by what they stand for: that of the step's own. Either lies in the same memory. */
+  readonly instead: ReadonlyMap<Value, Value>;
 }
 
 /** Builds a graph; every method throws at once when shapes or types do not fit. */
@@ -60,6 +73,8 @@ export class GraphBuilder {
   readonly #weights = new Map<string, Value>();
   readonly #inputs = new Set<string>();
   readonly #scope: string[] = [];
+  readonly #instead = new Map<Value, Value>();
+  #only: Node["only"];
   #values = 0;
 
   /** `storage`: element type of activations and tables. `weights`: that of matrices and convolution kernels, the same unless they are kept in 8 bits. */
@@ -122,8 +137,22 @@ export class GraphBuilder {
       attributes,
     );
     const output = this.#value(type, { kind: "node" });
-    this.#nodes.push({ op: op as Op<unknown>, attributes, inputs, output, label: this.#scope.join("/") });
+    const label = this.#scope.join("/");
+    this.#nodes.push({
+      op: op as Op<unknown>,
+      ...{ attributes, inputs, output, label },
+      ...(this.#only && { only: this.#only }),
+    });
     return output;
+  }
+
+  /** A value that a step computes in the one way and a short step in the other. Throws `shape` where their types differ; not to be nested. */
+  either(long: () => Value, short: () => Value): Value {
+    const [value, other] = [this.#within("step", long), this.#within("short step", short)];
+    if (value.type.shape.join() !== other.type.shape.join() || value.type.dtype !== other.type.dtype)
+      throw new ReimagenError("shape", "a step and a short step must give a value of the same shape and type");
+    this.#instead.set(value, other);
+    return value;
   }
 
   /** Labels the nodes that `build` adds. */
@@ -157,7 +186,16 @@ export class GraphBuilder {
 
   /** The finished graph. */
   finish(): Graph {
-    return { nodes: this.#nodes, outputs: this.#outputs, states: this.#states };
+    return { nodes: this.#nodes, outputs: this.#outputs, states: this.#states, instead: this.#instead };
+  }
+
+  #within(run: "step" | "short step", build: () => Value): Value {
+    this.#only = run;
+    try {
+      return build();
+    } finally {
+      this.#only = undefined;
+    }
   }
 
   #value(type: TensorType, source: Source): Value {
@@ -172,9 +210,9 @@ export function storedShape(shape: readonly number[], layout: WeightLayout): rea
   return shape;
 }
 
-/** Values that must be kept because someone outside the nodes reads them. */
+/** Values that must be kept because someone outside the nodes reads them, or because the two steps share their place. */
 export function keptValues(graph: Graph): Set<Value> {
-  return new Set([...graph.outputs.values(), ...graph.states.map(({ next }) => next)]);
+  return new Set([...graph.outputs.values(), ...graph.states.map(({ next }) => next), ...[...graph.instead].flat()]);
 }
 
 /** All weights that the graph reads, once each. */

@@ -2,7 +2,7 @@
 import { ReimagenError } from "../errors.ts";
 import { showShape } from "../ops/op.ts";
 import type { Plan } from "./compile.ts";
-import { stages, type Value } from "./graph.ts";
+import { runs, type Value } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
 
 /** Throws `limit`, naming the limit, what needs it, how much is needed and how much there is. */
@@ -18,8 +18,8 @@ export function checkLimits(limits: GPUSupportedLimits, plan: Plan): void {
         `${what} needs ${limit} of at least ${needed}, but the device has ${limits[limit]}`,
       );
   };
-  for (const stage of stages)
-    for (const { node, choice } of plan.schedule[stage]) {
+  for (const run of runs)
+    for (const { node, choice } of plan.schedule[run]) {
       need("maxStorageBuffersPerShaderStage", `kernel ${choice.variant}`, choice.launch.kernel.bindings.length);
       for (const value of [...node.inputs, node.output]) {
         if (!value) continue;

@@ -8,13 +8,13 @@ import { candidatesOf } from "./choose.ts";
 import type { PlannedNode } from "./compile.ts";
 import { costOf } from "./cost.ts";
 import type { BufferRange, Dispatch, Executor } from "./executor.ts";
-import type { Stage } from "./graph.ts";
+import type { Run } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
 import { kindOf, type Tuned } from "./tuning.ts";
 
 /** Options of tuning. */
 export interface TuneOptions {
-  /** Called as dispatches of a stage are dealt with. */
+  /** Called as dispatches of a run are dealt with. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly signal?: AbortSignal;
 }
@@ -39,25 +39,25 @@ const submitMilliseconds = 0.5;
 const mostRuns = 256;
 
 /**
- * Runs a stage dispatch by dispatch and, before each whose kind is not in `tuning` yet, every kernel that fits it into a buffer of its own; adds
+ * Executes a run dispatch by dispatch and, before each whose kind is not in `tuning` yet, every kernel that fits it into a buffer of its own; adds
  * what it finds. A result is right when it is that of the f64 reference, where that is affordable, else of the op's simple kernel, else of
- * the kernel that is chosen without measurement. Throws `aborted`, `kernel`, `limit`, `device-lost`; the stage has then not run to its end.
+ * the kernel that is chosen without measurement. Throws `aborted`, `kernel`, `limit`, `device-lost`; the run has then not come to its end.
  */
 export async function tuneStage(
   gpu: Gpu,
   executor: Executor,
-  stage: Stage,
+  run: Run,
   tuning: Map<string, Tuned>,
   { onProgress, signal }: TuneOptions = {},
 ): Promise<void> {
-  const schedule = executor.plan.schedule[stage];
+  const schedule = executor.plan.schedule[run];
   for (const [i, planned] of schedule.entries()) {
     if (signal?.aborted) throw new ReimagenError("aborted", "tuning was aborted");
     const kind = kindOf(planned.node);
     if (!tuning.has(kind) && candidatesOf(planned.node, gpu.traits).length > 1)
       tuning.set(kind, await contest(gpu, executor, planned));
     const encoder = gpu.device.createCommandEncoder({ label: "tune" });
-    executor.encode(stage, encoder, { from: i, to: i + 1 });
+    executor.encode(run, encoder, { from: i, to: i + 1 });
     gpu.device.queue.submit([encoder.finish()]);
     onProgress?.(i + 1, schedule.length);
   }

@@ -3,7 +3,7 @@ import type { GraphBuilder, Value } from "../graph/graph.ts";
 import { add, embedding, layerNorm, linear, meanPool, timestepFeatures } from "../graph/layers.ts";
 import { levelSide, type ModelConfig } from "./config.ts";
 import { textEncoder } from "./text_encoder.ts";
-import { downStack, neighborTokensOf, stem, upStack } from "./unet.ts";
+import { type Conditions, downStack, middleEntry, neighborTokensOf, stem, upStack } from "./unet.ts";
 
 /** How many of everything one request has. Pipelines do not depend on these, so other counts compile nothing new. */
 export interface RequestShape {
@@ -15,6 +15,8 @@ export interface RequestShape {
   readonly texts: number;
   /** Neighbours in all; each has a picture and a caption. */
   readonly neighbors: number;
+  /** In some steps the two evaluations differ in neighbours alone: there is a short step, which runs the down-stack once for both. */
+  readonly shortSteps?: boolean;
 }
 
 /** Told of intermediate tensors by name, so that a caller can make them outputs. */
@@ -31,7 +33,7 @@ const TIME_FEATURES = 128;
  * `text.lengths` u32 [..], `neighbor.images` [neighbors, S, S, 3] in [-1, 1], `neighbor.table.down.<level>` u32.
  * `level` [1] for super-resolution stages: the noise that was added to `low`, as a time. Models that see no neighbours have no `neighbor.*`.
  * Per step: `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down.<level>`, `table.middle` and
- * `table.up.<level>` u32 [B, segments, 2] (`tables.ts` fills them).
+ * `table.up.<level>` u32 [B, segments, 2] and, with short steps, `table.short.<level>` u32 [pictures, segments, 2] (`tables.ts` fills them).
  */
 export function reimagen(
   g: GraphBuilder,
@@ -64,20 +66,34 @@ export function reimagen(
   const time = g.input("t", [1], "step");
   const level = config.cond_channels ? g.input("level", [1], "request") : undefined;
   const entry = stem(g, config, x, low);
-  // Both evaluations of a picture see the same x: its stem is computed once.
-  const copies = Uint32Array.from({ length: batch }, (_, i) => i % shape.pictures);
-  const h = shape.evaluations > 1 ? embedding(g, entry, g.constant(copies, [batch])) : entry;
   const conditions = { embedding: condition(g, config, pooled, rows, time, level), text };
-  const skips = downStack(g, config, h, conditions, downTables(g, config, "table", batch, "step"));
-  probe?.("text.tokens", text);
-  probe?.("embedding", conditions.embedding);
-  for (const [i, skip] of skips.entries()) probe?.(`down.skip${i}`, skip);
-  for (const [level, tokens] of neighbors?.entries() ?? []) probe?.(`neighbors.level${level}`, tokens);
-  return upStack(g, config, skips, conditions, neighbors, {
+  const tables = {
     middle: table("middle", true),
     up: config.up_attention.map((attends, level) =>
       attends ? table(`up.${level}`, config.self_attention[level]!) : undefined,
     ),
+  };
+  const down = downTables(g, config, "table.down", batch, "step");
+  // Both evaluations of a picture see the same x: its stem is computed once.
+  const copies = g.constant(rowsOf(batch, shape.pictures), [batch]);
+  const both = (value: Value) => (shape.evaluations > 1 ? embedding(g, value, copies) : value);
+  const long = () => {
+    const skips = downStack(g, config, both(entry), conditions, down);
+    for (const [i, skip] of skips.entries()) probe?.(`down.skip${i}`, skip);
+    return upStack(g, config, middleEntry(g, config, skips, conditions), skips, conditions, neighbors, tables);
+  };
+  probe?.("text.tokens", text);
+  probe?.("embedding", conditions.embedding);
+  for (const [level, tokens] of neighbors?.entries() ?? []) probe?.(`neighbors.level${level}`, tokens);
+  if (!shape.shortSteps) return long();
+  const firstRows = g.constant(rowsOf(shape.pictures, shape.pictures), [shape.pictures]);
+  const short = downTables(g, config, "table.short", shape.pictures, "step");
+  return g.either(long, () => {
+    // Told the same time and text, the evaluations differ from where they meet neighbours.
+    const own: Conditions = { embedding: embedding(g, conditions.embedding, firstRows), text };
+    const skips = downStack(g, config, entry, own, short);
+    const h = both(middleEntry(g, config, skips, own));
+    return upStack(g, config, h, skips.map(both), conditions, neighbors, tables);
   });
 }
 
@@ -105,7 +121,7 @@ function neighborTokens(
       config,
       stem(g, config, images, blank),
       { embedding: condition(g, config, pooled, rows, zero, level), text },
-      downTables(g, config, "neighbor.table", count, "request"),
+      downTables(g, config, "neighbor.table.down", count, "request"),
     ),
   );
   return config.channels.map((_, level) => {
@@ -113,6 +129,11 @@ function neighborTokens(
     const last = config.blocks.slice(0, level + 1).reduce((sum, count) => sum + count, 0) - 1;
     return neighborTokensOf(g, config, level, features[last]!);
   });
+}
+
+/** 0 to `period` over and over. */
+function rowsOf(count: number, period: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, i) => i % period);
 }
 
 /** Tokens of a picture at each level, for the lengths in the tables: of one as large as a neighbour unless told otherwise. */
@@ -125,9 +146,7 @@ export function tokensOf(
 
 function downTables(g: GraphBuilder, config: ModelConfig, prefix: string, batch: number, stage: "request" | "step") {
   return config.down_attention.map((attends, level) =>
-    attends
-      ? g.input(`${prefix}.down.${level}`, [batch, config.self_attention[level] ? 2 : 1, 2], stage, "u32")
-      : undefined,
+    attends ? g.input(`${prefix}.${level}`, [batch, config.self_attention[level] ? 2 : 1, 2], stage, "u32") : undefined,
   );
 }
 

@@ -13,7 +13,10 @@ export interface Shown {
 /** Row and number of tokens, for each segment of each sample. */
 type Table = Uint32Array<ArrayBuffer>;
 
-/** Values of the inputs `rows` and `table.*` of `reimagen`: an entry of `shown` an evaluation. `extent`: of x, height and width. */
+/**
+ * Values of the inputs `rows` and `table.*` of `reimagen`, but for those of short steps: an entry of `shown` an evaluation. `extent`: of x, height
+ * and width.
+ */
 export function stepTables(
   config: ModelConfig,
   shown: readonly Shown[],
@@ -22,7 +25,7 @@ export function stepTables(
   const tokens = tokensOf(config, extent);
   const perNeighbor = tokensOf(config);
   const coarsest = tokens.length - 1;
-  const tables = downTables(config, "table", shown, tokens);
+  const tables = downTables(config, "table.down", shown, tokens);
   tables.set(
     "rows",
     Uint32Array.from(shown, ({ text }) => text.row),
@@ -39,12 +42,21 @@ export function stepTables(
   return tables;
 }
 
+/** Values of the inputs `table.short.*`: an entry of `shown` a picture. `extent`: of x, height and width. */
+export function shortTables(
+  config: ModelConfig,
+  shown: readonly Shown[],
+  extent?: readonly [height: number, width: number],
+): Map<string, Table> {
+  return downTables(config, "table.short", shown, tokensOf(config, extent));
+}
+
 /** Values of the inputs `neighbor.table.*`: each neighbour sees its own caption. */
 export function neighborTables(config: ModelConfig, captions: readonly Shown["text"][]): Map<string, Table> {
   const none = { first: 0, count: 0 };
   return downTables(
     config,
-    "neighbor.table",
+    "neighbor.table.down",
     captions.map((text) => ({ text, neighbors: none })),
     tokensOf(config),
   );
@@ -64,7 +76,7 @@ function downTables(
       ...self(config.self_attention[level]!, sample, tokens[level]!),
       [text.row, text.length],
     ];
-    tables.set(`${prefix}.down.${level}`, tableOf(shown, segments));
+    tables.set(`${prefix}.${level}`, tableOf(shown, segments));
   });
   return tables;
 }

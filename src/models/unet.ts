@@ -94,13 +94,24 @@ export function neighborTokensOf(g: GraphBuilder, config: ModelConfig, level: nu
   });
 }
 
+/** The block before the middle's attention, the last that neither sees neighbours nor what differs by them: the last skip -> its like. */
+export function middleEntry(
+  g: GraphBuilder,
+  config: ModelConfig,
+  skips: readonly Value[],
+  conditions: Conditions,
+): Value {
+  return residualBlock(g, config, "mid1", skips.at(-1)!, config.channels.at(-1)!, conditions);
+}
+
 /**
- * The middle and the up-stack `g`: prediction [B, H, W, 3], f32. `neighbors`: tokens of each level, of a model that sees them.
+ * The middle from its attention on, and the up-stack `g`: prediction [B, H, W, 3], f32. `neighbors`: tokens of each level, of a model that sees them.
  * `tables`: u32 [B, 3, 2] for the middle (self, text, neighbours), and for each level of the up-stack (self where it has it, text, neighbours).
  */
 export function upStack(
   g: GraphBuilder,
   config: ModelConfig,
+  entry: Value,
   skips: readonly Value[],
   conditions: Conditions,
   neighbors: readonly Tokens[] | undefined,
@@ -109,8 +120,7 @@ export function upStack(
   const last = config.channels.length - 1;
   const remaining = [...skips];
   const contexts = (level: number) => (neighbors ? [conditions.text, neighbors[level]!] : [conditions.text]);
-  let h = residualBlock(g, config, "mid1", skips.at(-1)!, config.channels[last]!, conditions);
-  h = contextAttention(g, config, "mid_attn", h, true, contexts(last), tables.middle);
+  let h = contextAttention(g, config, "mid_attn", entry, true, contexts(last), tables.middle);
   h = residualBlock(g, config, "mid2", h, config.channels[last]!, conditions);
   for (let level = last; level >= 0; level--) {
     const channels = config.channels[level]!;

@@ -1,11 +1,13 @@
 // Attention: one softmax over several key/value segments, such as self ++ text ++ neighbours (Imagen's concatenated keys and values).
 import segmentsFile from "../../kernels/attention.segments.wgsl";
 import simple from "../../kernels/attention.simple.wgsl";
-import subgroup from "../../kernels/attention.subgroup.wgsl";
 import tiled from "../../kernels/attention.tiled.wgsl";
 import wide from "../../kernels/attention.wide.wgsl";
 import { ReimagenError } from "../errors.ts";
+import type { DeviceTraits } from "../gpu/gpu.ts";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
+import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
+import { attentionSubgroups, beyondLimits, matrixAttention, unfitForMatrices } from "./matrix.ts";
 import {
   expectShape,
   grid1d,
@@ -116,15 +118,26 @@ export const attention: Op<AttentionAttributes> = {
 
   variants: [
     {
+      name: "attention.matrix",
+      suits: "hardware",
+      unfit: unfitForMatrixAttention,
+      launch(inputs, output, attributes, traits) {
+        const { code, ...extra } = matrixAttention(attributes.headDim, traits);
+        const queries = attentionSubgroups(attributes.headDim) * traits.matrix!.M;
+        return {
+          kernel: { ...vec4Kernel("attention.matrix", code, inputs, output), ...extra },
+          workgroups: [Math.ceil(tokensOf(output) / queries), attributes.heads, output.shape[0]!],
+          parameters: parametersOf(inputs, attributes),
+        };
+      },
+    },
+    {
       name: "attention.subgroup",
       suits: "software",
-      unfit({ subgroupSize }, inputs, _, attributes) {
-        if (subgroupSize !== 4 && subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
-        return unfitVec4(inputs, attributes);
-      },
+      unfit: (traits, inputs, _, attributes) => unfitForSubgroups(traits) ?? unfitVec4(inputs, attributes),
       launch: (inputs, output, attributes, { subgroupSize }) => ({
         kernel: {
-          ...vec4Kernel("attention.subgroup", subgroup, inputs, output),
+          ...vec4Kernel("attention.subgroup", lazyKernels.software!.attention, inputs, output),
           enable: ["subgroups"],
           constants: { D: attributes.headDim, LANES: subgroupSize },
         },
@@ -199,6 +212,27 @@ function unfitVec4(inputs: Operands, { headDim, queries, segments }: AttentionAt
   if (places.some((place) => place % 4)) return "offsets and strides are not all multiples of 4";
   const kinds = new Set(inputs.slice(3).flatMap((type) => (type ? [type.dtype] : [])));
   return kinds.size > 1 ? "segments of different storage" : undefined;
+}
+
+function unfitForMatrixAttention(
+  traits: DeviceTraits,
+  inputs: Operands,
+  output: TensorType,
+  attributes: AttentionAttributes,
+): string | undefined {
+  const { headDim } = attributes;
+  // The shares are halves too, which a result in f32 would show.
+  const unfit = unfitVec4(inputs, attributes) ?? unfitForMatrices(traits, [...inputs.slice(3), inputs[0], output]);
+  if (unfit) return unfit;
+  const { M, N, K } = traits.matrix!;
+  if (headDim % N || headDim % K || headDim > 8 * N)
+    return `head dimension ${headDim} is not a multiple of ${Math.max(N, K)} up to ${8 * N}`;
+  const subgroups = attentionSubgroups(headDim);
+  const queries = subgroups * M;
+  return beyondLimits(traits, subgroups, (_, bytes) => {
+    const operands = 2 * queries * (Math.max(headDim, 32) + 8) + 32 * (headDim + 8);
+    return operands * bytes + queries * (36 + 3) * 4 + 8;
+  });
 }
 
 function vec4Kernel(name: string, code: string, inputs: Operands, output: TensorType): Kernel {

@@ -3,12 +3,13 @@ import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/conv2d.epilogue.wgsl";
 import register from "../../kernels/conv2d.register.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
-import subgroup from "../../kernels/conv2d.subgroup.wgsl";
 import tiled from "../../kernels/conv2d.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
+import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
+import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
   grid1d,
@@ -20,8 +21,18 @@ import {
   sizeOf,
   storageOf,
   type TensorType,
+  type Variant,
 } from "./op.ts";
 import { unfitForScalar } from "./operands.ts";
+import {
+  type ThreadTile,
+  threadTileSize,
+  threadTiles,
+  tiledProduct,
+  tooFew,
+  unfavouredTile,
+  unfitForTile,
+} from "./tiled.ts";
 
 /** Attributes of `conv2d`. */
 export interface Conv2dAttributes {
@@ -107,16 +118,24 @@ export const conv2d: Op<Conv2dAttributes> = {
   },
 
   variants: [
+    ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`conv2d.${name}`, tile)),
     {
       name: "conv2d.subgroup",
       suits: "software",
-      unfit: ({ subgroupSize }, inputs, output) =>
-        subgroupSize === 4 || subgroupSize === 8 ? unfitVec4(inputs, output) : "no fixed subgroup size of 4 or 8",
+      unfit: (traits, inputs, output) => unfitForSubgroups(traits) ?? unfitVec4(inputs, output),
       launch: (inputs, output, attributes, { subgroupSize }) =>
-        vec4Launch("conv2d.subgroup", subgroup, inputs, output, attributes, [pixelGroups(output), 2 * subgroupSize], {
-          enable: ["subgroups"],
-          constants: { LANES: subgroupSize },
-        }),
+        vec4Launch(
+          "conv2d.subgroup",
+          lazyKernels.software!.conv2d,
+          inputs,
+          output,
+          attributes,
+          [pixelGroups(output), 2 * subgroupSize],
+          {
+            enable: ["subgroups"],
+            constants: { LANES: subgroupSize },
+          },
+        ),
     },
     {
       name: "conv2d.register",
@@ -125,6 +144,7 @@ export const conv2d: Op<Conv2dAttributes> = {
       launch: (inputs, output, attributes) =>
         vec4Launch("conv2d.register", register, inputs, output, attributes, [pixelGroups(output), 8]),
     },
+    ...Object.entries(threadTiles).map(([name, tile]) => tiledVariant(`conv2d.${name}`, tile)),
     {
       name: "conv2d.tiled",
       suits: "hardware",
@@ -149,6 +169,39 @@ export const conv2d: Op<Conv2dAttributes> = {
     },
   ],
 };
+
+function matrixVariant(name: string, tile: MatrixTile): Variant<Conv2dAttributes> {
+  return {
+    name,
+    suits: "hardware",
+    unfit: (traits, inputs, output) =>
+      unfitForMatrix(traits, tile, inputs[0], inputs[1], inputs[2]) ?? unfitVec4(inputs, output),
+    unfavoured: (_, output, __, traits) =>
+      // There is none smaller than the deep one.
+      tile.deep > 1 ? undefined : tooFew(tileSize(tile, traits.matrix!), [pixelsOf(output), output.shape[3]!]),
+    launch(inputs, output, attributes, traits) {
+      const size = tileSize(tile, traits.matrix!);
+      const { code, ...extra } = matrixProduct("conv2d", tile, traits);
+      const groups = [Math.ceil(pixelsOf(output) / size[0]), size[1]] as const;
+      return vec4Launch(name, code, inputs, output, attributes, groups, extra);
+    },
+  };
+}
+
+function tiledVariant(name: string, tile: ThreadTile): Variant<Conv2dAttributes> {
+  const size = threadTileSize(tile);
+  return {
+    name,
+    suits: "hardware",
+    unfit: (traits, inputs, output) => unfitForTile(tile, traits) ?? unfitVec4(inputs, output),
+    unfavoured: (_, output) => unfavouredTile(tile, [pixelsOf(output), output.shape[3]!]),
+    launch(inputs, output, attributes) {
+      const { code, ...extra } = tiledProduct("conv2d", tile);
+      const groups = [Math.ceil(pixelsOf(output) / size[0]), size[1]] as const;
+      return vec4Launch(name, code, inputs, output, attributes, groups, extra);
+    },
+  };
+}
 
 const bindings: Kernel["bindings"] = ["read", "read", "read", "read", "read", "write"];
 

@@ -41,8 +41,9 @@ export const embedding: Op<EmbeddingAttributes> = {
       suits: "any",
       unfit: (_, [table]) => unfitForVec4(table),
       launch: ([table], output, attributes) => ({
-        kernel: specialise("vec4", vec4, table!, output, attributes),
+        kernel: specialise("vec4", vec4, table!, output),
         workgroups: grid1d(sizeOf(output) / 4, 64),
+        parameters: [sizeOf(table!) / rowsOf(table!, attributes) / 4],
       }),
     },
     {
@@ -50,8 +51,9 @@ export const embedding: Op<EmbeddingAttributes> = {
       suits: "any",
       unfit: (_, [table], output) => unfitForScalar(table, output),
       launch: ([table], output, attributes) => ({
-        kernel: specialise("simple", simple, table!, output, attributes),
+        kernel: specialise("simple", simple, table!, output),
         workgroups: grid1d(sizeOf(output), 64),
+        parameters: [sizeOf(table!) / rowsOf(table!, attributes)],
       }),
     },
   ],
@@ -61,19 +63,12 @@ function rowsOf({ shape }: { readonly shape: readonly number[] }, { rowAxes = 1 
   return shape.slice(0, rowAxes).reduce((product, extent) => product * extent, 1);
 }
 
-function specialise(
-  variant: string,
-  code: string,
-  table: TensorType,
-  output: TensorType,
-  attributes: EmbeddingAttributes,
-): Launch["kernel"] {
-  const width = sizeOf(table) / rowsOf(table, attributes);
+function specialise(variant: string, code: string, table: TensorType, output: TensorType): Launch["kernel"] {
   return {
     name: `embedding.${variant}`,
     code,
     bindings: ["read", "read", "write"],
     storage: { table: storageOf(table), y: storageOf(output) },
-    constants: { D: width, D4: Math.floor(width / 4) },
+    parameters: ["WIDTH"],
   };
 }

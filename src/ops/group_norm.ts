@@ -5,6 +5,7 @@ import simple from "../../kernels/group_norm_affine.simple.wgsl";
 import workgroup from "../../kernels/group_norm_affine.workgroup.wgsl";
 import workgroupSum from "../../kernels/workgroup_sum.wgsl";
 import { ReimagenError } from "../errors.ts";
+import { lazyKernels, unfitForSubgroupSum } from "./lazy_kernels.ts";
 import {
   expectShape,
   grid1d,
@@ -89,10 +90,19 @@ export const groupNormAffine: Op<GroupNormAttributes> = {
       launch: launchRegister,
     },
     {
+      name: `${name}.subgroup`,
+      suits: "hardware",
+      unfit: (traits, [x, x2]) => unfitForSubgroupSum(traits) ?? unfitForVec4(x, x2),
+      launch(inputs, output, attributes) {
+        const launch = launchWorkgroup("subgroup", lazyKernels.hardware!.subgroupSum, inputs, output, attributes);
+        return { ...launch, kernel: { ...launch.kernel, enable: ["subgroups"] } };
+      },
+    },
+    {
       name: `${name}.workgroup`,
       suits: "hardware",
       unfit: (_, [x, x2]) => unfitForVec4(x, x2),
-      launch: launchWorkgroup,
+      launch: (inputs, output, attributes) => launchWorkgroup("workgroup", workgroupSum, inputs, output, attributes),
     },
     { name: `${name}.simple`, suits: "any", unfit: (_, [x, x2]) => unfitForScalar(x, x2), launch: launchSimple },
   ],
@@ -114,43 +124,49 @@ function specialise(
   variant: string,
   code: string,
   inputs: Operands,
-  { groups, epsilon }: GroupNormAttributes,
+  { epsilon }: GroupNormAttributes,
 ): Launch["kernel"] {
-  const [x, x2, , , film] = inputs;
-  const channels = channelsOf(inputs);
-  const [own, second] = [x!.shape.at(-1)!, x2?.shape.at(-1) ?? 0];
+  const [x, x2] = inputs;
   return {
     name: `${name}.${variant}`,
     code: finish + code,
     bindings: ["read", "read", "read", "read", "read", "write"],
-    storage: { x: storageOf(x), x2_: storageOf(x2) },
-    constants: {
-      N: channels,
-      C: own,
-      D: second,
-      C4: Math.floor(own / 4),
-      D4: Math.floor(second / 4),
-      GROUPS: groups,
-      WIDTH: channels / groups,
-      HAS_X2: Boolean(x2),
-      HAS_FILM: Boolean(film),
-    },
+    parameters: ["N", "C", "D", "C4", "D4", "GROUPS", "WIDTH", "HAS_FILM"],
+    storage: { x: storageOf(x), x2_: storageOf(x2 ?? x) },
     scalars: { EPSILON: epsilon },
   };
+}
+
+/** Sizes are the kernels' uniform, so that one pipeline serves every group norm of a storage. */
+function parametersOf(inputs: Operands, { groups }: GroupNormAttributes): number[] {
+  const [x, x2, , , film] = inputs;
+  const channels = channelsOf(inputs);
+  const [own, second] = [x!.shape.at(-1)!, x2?.shape.at(-1) ?? 0];
+  const vectors = [Math.floor(own / 4), Math.floor(second / 4)];
+  return [channels, own, second, ...vectors, groups, channels / groups, Number(Boolean(film))];
 }
 
 function launchRegister(inputs: Operands, output: TensorType, attributes: GroupNormAttributes): Launch {
   return {
     kernel: specialise("register", register, inputs, attributes),
     workgroups: grid1d(output.shape[0]! * attributes.groups, 8),
+    parameters: parametersOf(inputs, attributes),
   };
 }
 
-function launchWorkgroup(inputs: Operands, output: TensorType, attributes: GroupNormAttributes): Launch {
-  const kernel = specialise("workgroup", workgroupSum + workgroup, inputs, attributes);
+/** `sum`: how a workgroup adds up. */
+function launchWorkgroup(
+  variant: string,
+  sum: string,
+  inputs: Operands,
+  output: TensorType,
+  attributes: GroupNormAttributes,
+): Launch {
+  const kernel = specialise(variant, sum + workgroup, inputs, attributes);
   return {
-    kernel: { ...kernel, constants: { ...kernel.constants, THREADS: 256 } },
+    kernel: { ...kernel, constants: { THREADS: 256 } },
     workgroups: [attributes.groups, output.shape[0]!, 1],
+    parameters: parametersOf(inputs, attributes),
   };
 }
 
@@ -158,5 +174,6 @@ function launchSimple(inputs: Operands, output: TensorType, attributes: GroupNor
   return {
     kernel: specialise("simple", simple, inputs, attributes),
     workgroups: grid1d(output.shape[0]! * attributes.groups, 8),
+    parameters: parametersOf(inputs, attributes),
   };
 }

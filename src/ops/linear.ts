@@ -4,11 +4,12 @@ import epilogue from "../../kernels/linear.epilogue.wgsl";
 import fewRows from "../../kernels/linear.few_rows.wgsl";
 import register from "../../kernels/linear.register.wgsl";
 import simple from "../../kernels/linear.simple.wgsl";
-import subgroup from "../../kernels/linear.subgroup.wgsl";
 import tiled from "../../kernels/linear.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { type Activation, activate, activationCode } from "./activation.ts";
+import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
+import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
   grid1d,
@@ -23,6 +24,15 @@ import {
   type Variant,
 } from "./op.ts";
 import { unfitForScalar } from "./operands.ts";
+import {
+  type ThreadTile,
+  threadTileSize,
+  threadTiles,
+  tiledProduct,
+  tooFew,
+  unfavouredTile,
+  unfitForTile,
+} from "./tiled.ts";
 
 /** Attributes of `linear`. */
 export interface LinearAttributes {
@@ -70,6 +80,7 @@ export const linear: Op<LinearAttributes> = {
       launch: (inputs, output, attributes) =>
         vec4Launch("linear.few_rows", fewRows, inputs, output, attributes, { rows: 4, columns: 32 }),
     },
+    ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`linear.${name}`, tile)),
     {
       name: "linear.subgroup",
       suits: "software",
@@ -77,7 +88,7 @@ export const linear: Op<LinearAttributes> = {
       launch: (inputs, output, attributes, { subgroupSize }) =>
         vec4Launch(
           "linear.subgroup",
-          subgroup,
+          lazyKernels.software!.linear,
           inputs,
           output,
           attributes,
@@ -95,6 +106,7 @@ export const linear: Op<LinearAttributes> = {
       launch: (inputs, output, attributes) =>
         vec4Launch("linear.register", register, inputs, output, attributes, { rows: 32, columns: 8 }),
     },
+    ...Object.entries(threadTiles).map(([name, tile]) => tiledVariant(`linear.${name}`, tile)),
     {
       name: "linear.tiled",
       suits: "hardware",
@@ -105,6 +117,37 @@ export const linear: Op<LinearAttributes> = {
     { name: "linear.simple", suits: "any", unfit: unfitSimple, launch: launchSimple },
   ] satisfies LinearVariant[],
 };
+
+function matrixVariant(name: string, tile: MatrixTile): LinearVariant {
+  return {
+    name,
+    suits: "hardware",
+    unfit: (traits, inputs, output) =>
+      unfitForMatrix(traits, tile, inputs[0], inputs[1]) ?? unfitVec4(traits, inputs, output),
+    unfavoured: (_, output, __, traits) =>
+      // There is none smaller than the deep one.
+      tile.deep > 1 ? undefined : tooFew(tileSize(tile, traits.matrix!), [rowsOf(output), output.shape.at(-1)!]),
+    launch(inputs, output, attributes, traits) {
+      const size = tileSize(tile, traits.matrix!);
+      const { code, ...extra } = matrixProduct("linear", tile, traits);
+      return vec4Launch(name, code, inputs, output, attributes, { rows: size[0], columns: size[1] }, extra);
+    },
+  };
+}
+
+function tiledVariant(name: string, tile: ThreadTile): LinearVariant {
+  const [rows, columns] = threadTileSize(tile);
+  return {
+    name,
+    suits: "hardware",
+    unfit: (traits, inputs, output) => unfitForTile(tile, traits) ?? unfitVec4(traits, inputs, output),
+    unfavoured: (_, output) => unfavouredTile(tile, [rowsOf(output), output.shape.at(-1)!]),
+    launch(inputs, output, attributes) {
+      const { code, ...extra } = tiledProduct("linear", tile);
+      return vec4Launch(name, code, inputs, output, attributes, { rows, columns }, extra);
+    },
+  };
+}
 
 function unfitVec4(_: unknown, inputs: Operands, output: TensorType): string | undefined {
   const [k, n] = inputs[1]!.shape as [number, number];
@@ -122,8 +165,7 @@ function unfitSubgroup(
   inputs: Operands,
   output: TensorType,
 ): string | undefined {
-  if (traits.subgroupSize !== 4 && traits.subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
-  return unfitVec4(traits, inputs, output);
+  return unfitForSubgroups(traits) ?? unfitVec4(traits, inputs, output);
 }
 
 function unfitSimple(_: unknown, inputs: Operands, output: TensorType): string | undefined {

@@ -77,28 +77,19 @@ export const normalize: Op<NormalizeAttributes> = {
   ],
 };
 
-function specialise(
-  variant: string,
-  code: string,
-  [x, x2]: Operands,
-  output: TensorType,
-  attributes: NormalizeAttributes,
-): Launch["kernel"] {
-  const [own, second] = [x!.shape.at(-1)!, x2?.shape.at(-1) ?? 0];
+function specialise(variant: string, code: string, [x, x2]: Operands, output: TensorType): Launch["kernel"] {
   return {
     name: `normalize.${variant}`,
     code: activation + code,
     bindings: ["read", "read", "read", "write"],
-    storage: { x: storageOf(x), x2_: storageOf(x2), y: storageOf(output) },
-    constants: {
-      C: own,
-      D: second,
-      C4: Math.floor(own / 4),
-      D4: Math.floor(second / 4),
-      HAS_X2: Boolean(x2),
-      ACTIVATION: activationCode(attributes.activation),
-    },
+    storage: { x: storageOf(x), x2_: storageOf(x2 ?? x), y: storageOf(output) },
+    parameters: ["C", "D", "ACTIVATION"],
   };
+}
+
+/** Channels of x and of x2, in kernels' elements of `width`, and the activation: one pipeline serves every norm of a storage. */
+function parametersOf([x, x2]: Operands, { activation: kind }: NormalizeAttributes, width: number): number[] {
+  return [x!.shape.at(-1)! / width, (x2?.shape.at(-1) ?? 0) / width, activationCode(kind)];
 }
 
 const pixelsOf = ({ shape }: TensorType) => shape.slice(1, -1).reduce((product, extent) => product * extent, 1);
@@ -107,14 +98,16 @@ function launchVec4(inputs: Operands, output: TensorType, attributes: NormalizeA
   // A thread takes 4 pixels, more in a picture so large that the grid's limit is met.
   const rows = Math.min(65535, Math.ceil(pixelsOf(output) / (8 * 4)));
   return {
-    kernel: specialise("vec4", vec4, inputs, output, attributes),
+    kernel: specialise("vec4", vec4, inputs, output),
     workgroups: [Math.ceil(output.shape.at(-1)! / 4 / 8), rows, output.shape[0]!],
+    parameters: parametersOf(inputs, attributes, 4),
   };
 }
 
 function launchSimple(inputs: Operands, output: TensorType, attributes: NormalizeAttributes): Launch {
   return {
-    kernel: specialise("simple", simple, inputs, output, attributes),
+    kernel: specialise("simple", simple, inputs, output),
     workgroups: grid1d(sizeOf(output), 64),
+    parameters: parametersOf(inputs, attributes, 1),
   };
 }

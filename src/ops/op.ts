@@ -33,6 +33,8 @@ export interface Variant<Attributes> {
   readonly suits: "any" | "software" | "hardware";
   /** Why it cannot run here, in a few words; undefined when it can. */
   unfit?(traits: DeviceTraits, inputs: Operands, output: TensorType, attributes: Attributes): string | undefined;
+  /** Why another that comes later is probably faster on these shapes, in a few words; measurements overrule it. */
+  unfavoured?(inputs: Operands, output: TensorType, attributes: Attributes, traits: DeviceTraits): string | undefined;
   launch(inputs: Operands, output: TensorType, attributes: Attributes, traits: DeviceTraits): Launch;
 }
 

@@ -1,5 +1,6 @@
 // What norms over the last axis share: their three kernels differ in the WGSL alone.
 import workgroupSum from "../../kernels/workgroup_sum.wgsl";
+import { lazyKernels, unfitForSubgroupSum } from "./lazy_kernels.ts";
 import { grid1d, type Launch, sizeOf, storageOf, type TensorType, type Variant } from "./op.ts";
 import { unfitForScalar, unfitForVec4 } from "./operands.ts";
 
@@ -43,6 +44,16 @@ export function rowNormVariants(name: string, operands: number, kernels: RowNorm
       suits: "software",
       unfit: (_, [x]) => unfitForVec4(x),
       launch: ([x], y, { epsilon }) => launch("register", kernels.register, [x!, y], epsilon, 8),
+    },
+    {
+      name: `${name}.subgroup`,
+      suits: "hardware",
+      unfit: (traits, [x]) => unfitForSubgroupSum(traits) ?? unfitForVec4(x),
+      launch([x], y, { epsilon }) {
+        const code = lazyKernels.hardware!.subgroupSum + kernels.workgroup;
+        const { kernel, ...rest } = launch("subgroup", code, [x!, y], epsilon, 1);
+        return { kernel: { ...kernel, enable: ["subgroups"] }, ...rest };
+      },
     },
     {
       name: `${name}.workgroup`,

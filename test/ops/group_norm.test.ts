@@ -1,6 +1,7 @@
 // Group norm: its statistics on every kernel, and that statistics and affine together are PyTorch's GroupNorm with FiLM.
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type GroupNormAttributes, groupNormAffine } from "../../src/ops/group_norm.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import { testGpu } from "../gpu.ts";
 import { type Case, checkCase, Random, storage, testOp } from "./harness.ts";
 
@@ -27,6 +28,8 @@ function randomGroupNorm(random: Random): Case<GroupNormAttributes> {
     attributes: { groups, epsilon: 1e-3 },
   };
 }
+
+beforeAll(() => loadKernelsFor({ software: false }));
 
 testOp(groupNormAffine, randomGroupNorm, { count: 60 });
 

@@ -1,6 +1,6 @@
 // Runs every variant of an op on random shapes and compares it with the op's f64 reference.
 import { describe, expect, it } from "vitest";
-import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { DeviceTraits, Gpu } from "../../src/gpu/gpu.ts";
 import { parameterBytes } from "../../src/gpu/kernel.ts";
 import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
 import { type Launch, type Op, type Operands, sizeOf, type TensorType, type Variant } from "../../src/ops/op.ts";
@@ -51,17 +51,31 @@ export function storage(random: Random, channels: number): "f32" | "f16" {
 // own; there fewer show that the kernel compiles and runs in a browser, where accesses are bounds-checked.
 const defaultCount = inNode ? 50 : 12;
 
+/** How variants are run that this device cannot run as they are. */
+export interface Emulation {
+  /** Instead of the device's. */
+  readonly traits: (of: DeviceTraits) => DeviceTraits;
+  readonly launch: (launch: Launch) => Launch;
+}
+
+const asItIs: Emulation = { traits: (of) => of, launch: (launch) => launch };
+
 /**
  * Tests every variant on `count` random cases each. A variant that is unfit on this device for every case is reported by name.
- * `tolerance` is relative L2 for f32 results; f16 results get 2e-3.
+ * `tolerance` is relative L2 for f32 results; f16 results get 2e-3. `only`: variants whose name matches.
  */
 export function testOp<Attributes>(
   op: Op<Attributes>,
   randomCase: (random: Random) => Case<Attributes>,
-  { count = defaultCount, tolerance = 1e-5 }: { count?: number; tolerance?: number } = {},
+  {
+    count = defaultCount,
+    tolerance = 1e-5,
+    only = /./,
+    emulation = asItIs,
+  }: { count?: number; tolerance?: number; only?: RegExp; emulation?: Emulation } = {},
 ): void {
   describe(op.name, () => {
-    for (const variant of op.variants)
+    for (const variant of op.variants.filter(({ name }) => only.test(name)))
       it(`${variant.name} agrees with the reference on ${count} random shapes`, async (context) => {
         const gpu = await testGpu();
         const random = new Random(hash(variant.name));
@@ -71,12 +85,12 @@ export function testOp<Attributes>(
           const { inputs, attributes } = randomCase(random);
           const types = inputs.map((input) => input?.type ?? null);
           const output = op.infer(types, attributes);
-          const unfit = variant.unfit?.(gpu.traits, types, output, attributes);
+          const unfit = variant.unfit?.(emulation.traits(gpu.traits), types, output, attributes);
           if (unfit) {
             reason = unfit;
             continue;
           }
-          await checkCase(gpu, op, variant, inputs, attributes, random, tolerance);
+          await checkCase(gpu, op, variant, inputs, attributes, random, tolerance, emulation);
           run++;
         }
         if (run === 0) context.skip(`${variant.name} cannot run here: ${reason}`);
@@ -94,14 +108,15 @@ export async function checkCase<Attributes>(
   attributes: Attributes,
   random: Random,
   tolerance: number,
+  emulation = asItIs,
 ): Promise<void> {
   const filled = inputs.map(
     (input) => input && { type: input.type, data: rounded(input.data ?? values(input.type, random), input.type) },
   );
   const types: Operands = filled.map((input) => input?.type ?? null);
   const output = op.infer(types, attributes);
-  const launch = variant.launch(types, output, attributes, gpu.traits);
-  const result = await execute(gpu, launch, filled, output);
+  const launch = variant.launch(types, output, attributes, emulation.traits(gpu.traits));
+  const result = await execute(gpu, emulation.launch(launch), filled, output);
   const reference = op.reference(
     filled.map((input) => input && { shape: input.type.shape, data: input.data }),
     output,

@@ -1,5 +1,7 @@
+import { beforeAll } from "vitest";
 // Layer norm on every kernel.
 import { layerNorm } from "../../src/ops/layer_norm.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import type { RowNormAttributes } from "../../src/ops/row_norm.ts";
 import { type Case, type Random, storage, testOp } from "./harness.ts";
 
@@ -16,5 +18,7 @@ function randomLayerNorm(random: Random): Case<RowNormAttributes> {
     attributes: { epsilon: random.pick([1e-6, 1e-5]), dtype: storage(random, d) },
   };
 }
+
+beforeAll(() => loadKernelsFor({ software: false }));
 
 testOp(layerNorm, randomLayerNorm);

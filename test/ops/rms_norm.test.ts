@@ -1,3 +1,5 @@
+import { beforeAll } from "vitest";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 // RMS norm on every kernel.
 import { rmsNorm } from "../../src/ops/rms_norm.ts";
 import type { RowNormAttributes } from "../../src/ops/row_norm.ts";
@@ -12,5 +14,7 @@ function randomRmsNorm(random: Random): Case<RowNormAttributes> {
     attributes: { epsilon: random.pick([1e-6, 1e-5]), dtype: storage(random, d) },
   };
 }
+
+beforeAll(() => loadKernelsFor({ software: false }));
 
 testOp(rmsNorm, randomRmsNorm);

@@ -1,7 +1,7 @@
 // The package as npm packs it and a stranger installs it: what is in it, and that bundlers, pages, Node and TypeScript can use it.
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -61,19 +61,34 @@ it("leaves what an app does not import out of its bundle", async () => {
   expect(code.length).toBeLessThan(10_000);
 });
 
-async function bundle(contents: string): Promise<{ code: string; outside: string[] }> {
+it("brings kernels for subgroup matrices only to devices that have them", async () => {
+  const { code, later } = await bundle('export { createEngine, requestGpu } from "reimagen";');
+  expect(code).not.toContain("subgroup_matrix_left");
+  expect(later).toContain("subgroup_matrix_left");
+});
+
+/** What a page loads at once, what it may load later, and what it asks of others. */
+async function bundle(contents: string): Promise<{ code: string; later: string; outside: string[] }> {
   const { metafile, outputFiles } = await build({
     stdin: { contents, resolveDir: app },
     bundle: true,
     minify: true,
+    splitting: true,
     format: "esm",
     platform: "browser",
     metafile: true,
     write: false,
+    outdir: app,
+    absWorkingDir: app,
   });
   const imports = Object.values(metafile.inputs).flatMap((input) => input.imports);
   const outside = imports.filter(({ path, external }) => external || path.startsWith("node:"));
-  return { code: outputFiles[0]!.text, outside: outside.map(({ path }) => path) };
+  const atOnce = new Set(["stdin.js"]);
+  for (const file of atOnce)
+    for (const { path, kind } of metafile.outputs[file]!.imports) if (kind === "import-statement") atOnce.add(path);
+  const textOf = (wanted: boolean) =>
+    outputFiles.filter(({ path }) => atOnce.has(relative(app, path)) === wanted).map(({ text }) => text);
+  return { code: textOf(true).join(""), later: textOf(false).join(""), outside: outside.map(({ path }) => path) };
 }
 
 /** What a page does with the package: a device, the model beside it on the server, one step. */

@@ -6,6 +6,7 @@ import { type Plan, persistentBytes } from "../../graph/compile.ts";
 import { explainSvg, explainTable, explain as listDispatches } from "../../graph/explain.ts";
 import { type Stage, stages } from "../../graph/graph.ts";
 import { loadTuning } from "../../graph/tuning.ts";
+import { loadKernelsFor } from "../../ops/lazy_kernels.ts";
 import type { AdapterChoice } from "../dawn.ts";
 import { openModel } from "../model.ts";
 import { fileTuningStore } from "../tuning-store.ts";
@@ -51,6 +52,7 @@ async function plannedOf(options: ExplainOptions): Promise<{ plan: Plan; adapter
   const { config, tokenizer } = readDefinition(files);
   return withGpu(options.adapter, async (gpu) => {
     const tuning = await loadTuning(fileTuningStore(options.tuning), gpu.info);
+    await loadKernelsFor(gpu.traits);
     const request = blankRequest(options, config);
     return {
       plan: planOf({ config, tokenizer, storage }, request, gpu.traits, tuning),

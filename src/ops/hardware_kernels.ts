@@ -1,0 +1,8 @@
+// The large kernels for GPUs, a chunk of their own: software adapters do without.
+export { default as attention } from "../../kernels/attention.matrix.wgsl";
+export { default as conv2d } from "../../kernels/conv2d.factors.wgsl";
+export { default as linear } from "../../kernels/linear.factors.wgsl";
+export { default as matrixProduct } from "../../kernels/matrix.product.wgsl";
+export { default as matrix } from "../../kernels/matrix.wgsl";
+export { default as subgroupSum } from "../../kernels/subgroup_sum.wgsl";
+export { default as tiledProduct } from "../../kernels/tiled.product.wgsl";
