@@ -4,8 +4,10 @@ import { Command, CommanderError, Option } from "commander";
 import { ReimagenError } from "../errors.ts";
 import type { Stage } from "../graph/graph.ts";
 import { exitCodeHelp, exitCodeOf, usageExitCode } from "./commands/exit-codes.ts";
+import type { IndexPicturesOptions } from "./commands/index-pictures.ts";
 import {
   adapterOption,
+  captionHelp,
   databaseOption,
   excludeOption,
   jsonOption,
@@ -17,6 +19,7 @@ import {
   type SamplingFlags,
   samplingOptions,
   settingsOf,
+  tileOption,
   tuningOption,
 } from "./commands/options.ts";
 import type { PipelineCommand } from "./commands/pipeline.ts";
@@ -64,6 +67,7 @@ async function program(signal: AbortSignal): Promise<Command> {
     .configureOutput({ outputError: () => undefined });
   addGenerate(reimagen, signal);
   addNeighbors(reimagen);
+  addIndex(reimagen, signal);
   addInfo(reimagen);
   addInspect(reimagen);
   addExplain(reimagen);
@@ -160,6 +164,23 @@ function addNeighbors(reimagen: Command): void {
     const { neighbors } = await import("./commands/neighbors.ts");
     await neighbors({ ...flags, prompt: words.join(" "), k: flags.retrieve, sheet: flags.sheet });
   });
+}
+
+function addIndex(reimagen: Command, signal: AbortSignal): void {
+  const command = reimagen
+    .command("index")
+    .description("Make a neighbour database of a folder of pictures; again, to bring it up to date.")
+    .argument("<folder>", "with the pictures, in sub-folders or not")
+    .option("-o, --output <folder>", "the database (default: <folder>-db, beside it)")
+    .option("--strict", "refuse what cannot be read, rather than leave it out with a warning", false);
+  addOptions(command, [tileOption(), jsonOption()]);
+  command.addHelpText("after", captionHelp + exitCodeHelp);
+  command.action(
+    async (folder: string, flags: Omit<IndexPicturesOptions, "folder" | "output"> & { output?: string }) => {
+      const { indexPictures } = await import("./commands/index-pictures.ts");
+      await indexPictures({ ...flags, folder, output: flags.output }, signal);
+    },
+  );
 }
 
 function addInfo(reimagen: Command): void {
