@@ -16,6 +16,7 @@ import {
   type PipelineFlags,
   pipelineOptions,
   retrieveOption,
+  retrieverOption,
   type SamplingFlags,
   samplingOptions,
   settingsOf,
@@ -23,7 +24,7 @@ import {
   tuningOption,
 } from "./commands/options.ts";
 import type { PipelineCommand } from "./commands/pipeline.ts";
-import type { HandNeighbor } from "./commands/request.ts";
+import type { HandNeighbor, RetrieverKind } from "./commands/request.ts";
 import { jsonResult, note } from "./commands/terminal.ts";
 import type { AdapterChoice } from "./dawn.ts";
 import { packageVersion } from "./shipped.ts";
@@ -42,6 +43,7 @@ interface CommonFlags {
   tuning?: string;
   database: string;
   json: boolean;
+  retriever: RetrieverKind;
   retrieve?: number;
   exclude: number[];
 }
@@ -87,7 +89,7 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     .option("--no-sheet", "write no contact sheet (<output>.sheet.png)");
   addOptions(command, [
     ...[...samplingOptions(), adapterOption(), modelOption()],
-    ...[databaseOption(), tuningOption(), jsonOption()],
+    ...[databaseOption(), retrieverOption(), tuningOption(), jsonOption()],
   ]);
   command.optionsGroup("For pipelines as diffusers saves them (Stable Diffusion, DeepFloyd IF):");
   addOptions(command, pipelineOptions());
@@ -118,7 +120,7 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
 /** A pipeline has its own defaults: only what was given counts. Throws `argument` for what only a model trained with neighbours takes. */
 function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags): PipelineCommand {
   const taken = ["seed", "steps", "sampler", "etaDdim", "gammaP", "pictures", "storage"];
-  const others = [retrieveOption(""), neighborOption(), excludeOption(), ...samplingOptions()];
+  const others = [retrieveOption(""), retrieverOption(), neighborOption(), excludeOption(), ...samplingOptions()];
   refuseGiven(
     command,
     others.filter((option) => !taken.includes(option.attributeName())),
@@ -158,7 +160,7 @@ function addNeighbors(reimagen: Command): void {
     .argument("<prompt...>", "what to look for")
     .addOption(retrieveOption("how many at most").default(8))
     .option("--sheet <file>", "also write a PNG of them");
-  addOptions(command, [excludeOption(), databaseOption(), jsonOption()]);
+  addOptions(command, [excludeOption(), databaseOption(), retrieverOption(), adapterOption(), jsonOption()]);
   command.addHelpText("after", exitCodeHelp);
   command.action(async (words: string[], flags: CommonFlags & { retrieve: number; sheet?: string }) => {
     const { neighbors } = await import("./commands/neighbors.ts");
@@ -172,8 +174,12 @@ function addIndex(reimagen: Command, signal: AbortSignal): void {
     .description("Make a neighbour database of a folder of pictures; again, to bring it up to date.")
     .argument("<folder>", "with the pictures, in sub-folders or not")
     .option("-o, --output <folder>", "the database (default: <folder>-db, beside it)")
-    .option("--strict", "refuse what cannot be read, rather than leave it out with a warning", false);
-  addOptions(command, [tileOption(), jsonOption()]);
+    .option("--strict", "refuse what cannot be read, rather than leave it out with a warning", false)
+    .option(
+      "--no-embeddings",
+      "make none for learned retrieval, which the shipped retriever's model takes a moment for",
+    );
+  addOptions(command, [tileOption(), adapterOption(), jsonOption()]);
   command.addHelpText("after", captionHelp + exitCodeHelp);
   command.action(
     async (folder: string, flags: Omit<IndexPicturesOptions, "folder" | "output"> & { output?: string }) => {

@@ -30,7 +30,7 @@ export interface NeighborEntry {
 /** An entry that a prompt found. */
 export interface Neighbor {
   readonly entry: NeighborEntry;
-  /** BM25; greater is better. */
+  /** BM25, or with learned retrieval a cosine; greater is better. */
   readonly score: number;
 }
 

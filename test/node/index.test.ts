@@ -12,6 +12,7 @@ import { filesIn, newFolder, reimagen, remove } from "./command-line.ts";
 let folder: string;
 let shipped: NeighborDatabase;
 const run = (...args: string[]) => reimagen(args, { folder });
+const index = (...args: string[]) => index(...args, "--adapter", "software");
 const at = (...names: string[]) => join(folder, ...names);
 
 /** One of the shipped pictures, as a camera or an artist might have saved it. */
@@ -62,7 +63,7 @@ afterAll(() => remove(folder));
 
 describe("a folder of twenty pictures", () => {
   it("becomes a database with captions by CSV, by text, and by names", async () => {
-    const { code, stdout, stderr } = await run("index", "zoo", "--json");
+    const { code, stdout, stderr } = await index("zoo", "--json");
     expect([code, stderr]).toEqual([0, ""]);
     expect(JSON.parse(stdout)).toEqual({
       database: "zoo-db",
@@ -124,17 +125,51 @@ describe("a folder of twenty pictures", () => {
     await save("anchor.png", "ship", 64);
     // Touched, but the same.
     await utimes(at("zoo/cactus.png"), new Date(), new Date());
-    const again = JSON.parse((await run("index", "zoo", "--json")).stdout);
+    const again = JSON.parse((await index("zoo", "--json")).stdout);
     expect(again).toMatchObject({ pictures: 21, added: 2, changed: 1, kept: 18, removed: 1 });
-    const fresh = await run("index", "zoo", "-o", "fresh", "--json");
+    const fresh = await index("zoo", "-o", "fresh", "--json");
     expect(JSON.parse(fresh.stdout)).toMatchObject({ pictures: 21, added: 21 });
     const names = (await readdir(at("fresh"))).sort();
     expect((await readdir(at("zoo-db"))).sort()).toEqual(names);
     for (const name of names.filter((name) => name !== "index.json"))
       expect((await readFile(at("zoo-db", name))).equals(await readFile(at("fresh", name))), name).toBe(true);
     const before = await stat(at("zoo-db", names.find((name) => name.endsWith(".webp"))!));
-    expect(JSON.parse((await run("index", "zoo", "--json")).stdout)).toMatchObject({ kept: 21, added: 0, changed: 0 });
+    expect(JSON.parse((await index("zoo", "--json")).stdout)).toMatchObject({ kept: 21, added: 0, changed: 0 });
     expect((await stat(at("zoo-db", names.find((name) => name.endsWith(".webp"))!))).mtimeMs).toBe(before.mtimeMs);
+  });
+
+  it("is searched by what a prompt means, with vectors that an unchanged picture keeps", async () => {
+    const found = await run(
+      "neighbors",
+      "a tiger on the moon",
+      "--database",
+      "zoo-db",
+      "--retriever",
+      "learned",
+      "--adapter",
+      "software",
+      "-k",
+      "3",
+      "--json",
+    );
+    expect([found.code, found.stderr]).toEqual([0, ""]);
+    const told = JSON.parse(found.stdout).neighbors;
+    expect(told).toHaveLength(3);
+    expect(told[0]).toMatchObject({ entity: "tiger" });
+    for (const { score } of told) expect(Math.abs(score)).toBeLessThanOrEqual(1 + 1e-6);
+    await index("zoo", "-o", "plain", "--no-embeddings");
+    const refused = await run(
+      "neighbors",
+      "a tiger",
+      "--database",
+      "plain",
+      "--retriever",
+      "learned",
+      "--adapter",
+      "software",
+    );
+    expect([refused.code, refused.stdout]).toEqual([3, ""]);
+    expect(refused.stderr).toBe("reimagen: plain has no embeddings for learned retrieval: index its pictures again\n");
   });
 
   it("leaves bad files out by name, or refuses them all and leaves the database as it was", async () => {
@@ -142,11 +177,11 @@ describe("a folder of twenty pictures", () => {
     await copyFile(at("zoo/captions.csv"), at("kept.csv"));
     await writeFile(at("zoo/captions.csv"), `${await readFile(at("kept.csv"), "utf8")}unicorn.png,a unicorn,\n`);
     const before = await readFile(at("zoo-db/database.json"), "utf8");
-    const strict = await run("index", "zoo", "--strict");
+    const strict = await index("zoo", "--strict");
     expect(strict.code).toBe(3);
     expect(strict.stderr).toMatch(/^reimagen: .*captions\.csv names unicorn\.png, which is not a picture there\n$/);
     expect(await readFile(at("zoo-db/database.json"), "utf8")).toBe(before);
-    const { code, stdout, stderr } = await run("index", "zoo");
+    const { code, stdout, stderr } = await index("zoo");
     expect([code, stdout]).toEqual([0, "zoo-db\n"]);
     expect(stderr.split("\n").slice(0, -1)).toEqual([
       expect.stringMatching(/left out: .*unicorn\.png/),
@@ -158,7 +193,7 @@ describe("a folder of twenty pictures", () => {
   });
 
   it("takes tiles of another size, and more than one sheet holds", async () => {
-    const { stdout } = await run("index", "zoo", "-o", "large", "--size", "512", "--json");
+    const { stdout } = await index("zoo", "-o", "large", "--size", "512", "--json");
     expect(JSON.parse(stdout)).toMatchObject({ pictures: 21 });
     const database = await openDatabase(at("large"));
     expect(database.sheets.length).toBe(2);

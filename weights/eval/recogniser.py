@@ -19,13 +19,12 @@ sys.path.insert(0, str(HERE.parent / "train"))
 
 import loop
 from art import DATA, read_art
-from retriever import Block
 from scenes import Recipe, Scenes
 from tokenizer import Tokenizer
 
 TOKENIZER = HERE / "../emoji-64/tokenizer.json"
 # No invented names, no neighbours: a judge needs none. More pairs than in training, so that it also reads prompts with two things.
-RECIPE = dict(second=0.25, invented=0, wrong=0, drop_neighbours=0, drop_text=0, counts=(), backgrounds=48)
+RECIPE = dict(second=0.15, invented=0, wrong=0, drop_neighbours=0, drop_text=0, counts=(), backgrounds=48)
 CEILING_STEP, CEILING_SCENES = 10**9, 2048  # a step that no training reaches
 
 
@@ -36,7 +35,18 @@ class Config:
     patch: int = 4
     channels: tuple = (64, 128, 256)
     blocks: tuple = (1, 2, 2)
-    norm_groups: int = 16
+
+
+class Block(nn.Module):
+    """Two convolutions behind batch norms, added to what came in."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
+        self.conv1, self.conv2 = (nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in range(2))
+
+    def forward(self, x):
+        return x + self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(x))))))
 
 
 class Recogniser(nn.Module):
@@ -51,10 +61,14 @@ class Recogniser(nn.Module):
         for level, width in enumerate(config.channels):
             if level:
                 self.shrink.append(nn.Conv2d(config.channels[level - 1], width, 3, stride=2, padding=1))
-            self.levels.append(nn.ModuleList(Block(width, config.norm_groups) for _ in range(config.blocks[level])))
+            self.levels.append(nn.ModuleList(Block(width) for _ in range(config.blocks[level])))
         last = config.channels[-1]
-        self.norm = nn.GroupNorm(config.norm_groups, last)
-        self.entity, self.scene, self.style = (nn.Linear(2 * last, len(part)) for part in (names, kinds, styles))
+        self.norm, self.even = nn.BatchNorm2d(last), nn.BatchNorm1d(2 * last)
+        # Cosines to one direction an entity: with few pictures of each of many entities this learns much faster than free scores.
+        # Short, so that the optimizer's steps turn them soon.
+        self.directions = nn.Parameter(0.05 * torch.randn(len(names), 2 * last))
+        self.scale = nn.Parameter(torch.tensor(3.0))
+        self.scene, self.style = (nn.Linear(2 * last, len(part)) for part in (kinds, styles))
 
     def features(self, x):
         """Mean and greatest value of each channel of the coarsest feature map, [B, 2C]: also what the Frechet distance compares."""
@@ -64,12 +78,13 @@ class Recogniser(nn.Module):
                 h = self.shrink[level - 1](h)
             for block in blocks:
                 h = block(h)
-        h = F.silu(self.norm(h)).flatten(2)
-        return torch.cat([h.mean(2), h.amax(2)], 1)
+        h = F.relu(self.norm(h)).flatten(2)
+        return self.even(torch.cat([h.mean(2), h.amax(2)], 1).float())
 
     def forward(self, x):
         found = self.features(x)
-        return self.entity(found), self.scene(found), self.style(found)
+        entity = F.normalize(found, dim=1) @ F.normalize(self.directions, dim=1).T * self.scale.exp()
+        return entity, self.scene(found), self.style(found)
 
 
 class Judged:

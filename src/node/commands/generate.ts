@@ -15,7 +15,14 @@ import { packageVersion } from "../shipped.ts";
 import { fileTuningStore } from "../tuning-store.ts";
 import { adapterName, withGpu } from "./device.ts";
 import { checkWritable, type OutputFiles, outputFiles, writeAll } from "./output.ts";
-import { fewNeighbors, gatherNeighbors, type HandNeighbor, type NeighborFacts, type UsedNeighbor } from "./request.ts";
+import {
+  fewNeighbors,
+  gatherNeighbors,
+  type HandNeighbor,
+  type NeighborFacts,
+  type RetrieverKind,
+  type UsedNeighbor,
+} from "./request.ts";
 import { jsonResult, note, openProgress, result, warn } from "./terminal.ts";
 
 /** What `generate` is told. */
@@ -33,6 +40,7 @@ export interface GenerateOptions {
   /** Folders. */
   readonly model: string;
   readonly database: string;
+  readonly retriever: RetrieverKind;
   readonly tuning: string | undefined;
   readonly output: string | undefined;
   readonly sheet: boolean;

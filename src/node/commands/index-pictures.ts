@@ -1,7 +1,11 @@
 // `reimagen index`: a folder of pictures becomes a neighbour database.
 import { basename, dirname, join, resolve } from "node:path";
 import { ReimagenError } from "../../errors.ts";
+import type { AdapterChoice } from "../dawn.ts";
 import { indexFolder } from "../indexing/index-folder.ts";
+import { embedder, hasRetriever } from "../retriever.ts";
+import { shippedRetriever } from "../shipped.ts";
+import { withGpu } from "./device.ts";
 import { jsonResult, note, openProgress, result, warn } from "./terminal.ts";
 
 /** What `index` is told. */
@@ -12,6 +16,9 @@ export interface IndexPicturesOptions {
   /** Side of a tile, pixels. */
   readonly size: number;
   readonly strict: boolean;
+  /** Whether to make embeddings for learned retrieval, where the retriever's model is there. */
+  readonly embeddings: boolean;
+  readonly adapter: AdapterChoice;
   readonly json: boolean;
 }
 
@@ -29,8 +36,15 @@ export async function indexPictures(options: IndexPicturesOptions, signal: Abort
   const progress = await openProgress();
   let found: Awaited<ReturnType<typeof indexFolder>>;
   try {
-    const onProgress = (done: number, total: number) => progress.show("reading", done, total);
-    found = await indexFolder({ folder: options.folder, output, size, strict, signal, onProgress });
+    const show = (label: string) => (done: number, total: number) => progress.show(label, done, total);
+    const embed =
+      options.embeddings && (await hasRetriever(shippedRetriever))
+        ? await embedder(shippedRetriever, (use) => withGpu(options.adapter, use), show("embedding"))
+        : undefined;
+    found = await indexFolder({
+      ...{ folder: options.folder, output, size, strict },
+      ...{ embed, signal, onProgress: show("reading") },
+    });
   } finally {
     progress.stop();
   }

@@ -6,7 +6,7 @@ import { defaultSettings, type PartialSettings } from "../../diffusion/settings.
 import type { Thresholding } from "../../diffusion/thresholding.ts";
 import type { AdapterChoice } from "../dawn.ts";
 import { shippedDatabase, shippedModel } from "../shipped.ts";
-import type { HandNeighbor } from "./request.ts";
+import type { HandNeighbor, RetrieverKind } from "./request.ts";
 
 /** Values of `samplingOptions`, as commander names them. */
 export interface SamplingFlags {
@@ -120,6 +120,12 @@ Captions, the first of these that there is:
   red-fox_2.png   the name itself: "red fox"
 Names of sub-folders are tags.
 `;
+
+export const retrieverOption = (): Option =>
+  choice("--retriever <name>", "find neighbours by the prompt's words, or by vectors that a model makes", [
+    "bm25",
+    "learned",
+  ] satisfies RetrieverKind[]).default("bm25");
 
 export const jsonOption = (): Option => new Option("--json", "print JSON, for programs").default(false, "off");
 
