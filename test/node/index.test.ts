@@ -12,7 +12,7 @@ import { filesIn, newFolder, reimagen, remove } from "./command-line.ts";
 let folder: string;
 let shipped: NeighborDatabase;
 const run = (...args: string[]) => reimagen(args, { folder });
-const index = (...args: string[]) => index(...args, "--adapter", "software");
+const index = (...args: string[]) => run("index", ...args, "--adapter", "software");
 const at = (...names: string[]) => join(folder, ...names);
 
 /** One of the shipped pictures, as a camera or an artist might have saved it. */
