@@ -19,10 +19,11 @@ from art import DATA, read_art
 from captions import POSITIONS, SMALL, BIG, invented_name, kinds, neighbour_caption, scene_caption, with_article
 from reimagen import Config as TextConfig, TextEncoder
 from scenes import premultiplied, turn_hues
-from tokenizer import Tokenizer
+from tokenizer import Tokenizer, words as spelled
 
 HERE = Path(__file__).parent
 TOKENIZER = HERE / "../emoji-64/tokenizer.json"
+INVENTED = 0.35  # share of pairs whose thing has another name
 
 
 @dataclass
@@ -132,6 +133,8 @@ class Pairs:
         unseen = set(held_out_drawings(art))
         self.drawings = {name: [i for i in art.of_entity[name] if i not in unseen] for name in art.trained}
         self.names = [name for name in art.trained if self.drawings[name]]
+        hidden = {word for names in art.held_out.values() for name in names for word in spelled(name)}
+        self.words = sorted(word for word in tokenizer.vocab if word.isalpha() and len(word) > 2 and word not in hidden)
 
     def batch(self, step, count):
         """-> x [B, 3, S, S] in [-1, 1], prompt and entry ids [B, T], and `named` [B]: whether the picture alone can tell what the
@@ -142,8 +145,8 @@ class Pairs:
         drawings = [rng.choice(self.drawings[name]) for name in names]
         prompts, words, named = [], [], []
         for name, drawing in zip(names, drawings):
-            known = rng.random() >= 0.2
-            called = name if known else invented_name(rng)
+            known = rng.random() >= INVENTED
+            called = name if known else self.invent(rng)
             tags = self.art.tags[drawing]
             prompts.append(self.prompt(rng, called, tags if known else ()))
             some = rng.sample(tags, rng.randint(0, len(tags))) if known or rng.random() < 0.5 else ()
@@ -153,6 +156,12 @@ class Pairs:
             x=augmented(self.art, drawings, noise),
             prompts=self.ids(prompts), words=self.ids(words), named=torch.tensor(named),
         )  # fmt: skip
+
+    def invent(self, rng):
+        """A name that says nothing of the thing: syllables, or words of the vocabulary, which are as good as new to most things."""
+        if rng.random() < 0.4:
+            return invented_name(rng)
+        return " ".join(rng.sample(self.words, rng.choice((1, 1, 2))))
 
     def prompt(self, rng, name, tags):
         if tags and rng.random() < 0.15:
