@@ -6,4 +6,5 @@ export { type FileSource, openFileSource } from "./file-source.ts";
 export { type DiskFolder, openFolder } from "./folder.ts";
 export { openModel } from "./model.ts";
 export { readPicture } from "./pictures.ts";
+export { openEmbeddings } from "./retriever.ts";
 export { fileTuningStore } from "./tuning-store.ts";
