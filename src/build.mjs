@@ -24,7 +24,7 @@ const kernels = {
 // Chunks are named by their content: those of earlier builds would stay.
 await rm("dist", { recursive: true, force: true });
 await build({
-  entryPoints: ["src/index.ts", "src/diffusers.ts", "src/node/index.ts", "src/node/cli.ts"],
+  entryPoints: ["src/index.ts", "src/diffusers.ts", "src/retrieval.ts", "src/node/index.ts", "src/node/cli.ts"],
   bundle: true,
   splitting: true,
   format: "esm",

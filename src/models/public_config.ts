@@ -11,6 +11,10 @@ export interface PublicConfig {
   integers(key: string, count: number, fallback?: number): readonly number[];
   /** A truth value for all of `count` levels, or a list with one for each; as a list. */
   booleans(key: string, count: number, fallback?: boolean): readonly boolean[];
+  /** A list of one or more positive integers. */
+  widths(key: string): readonly number[];
+  /** A text that is not empty. */
+  text(key: string): string;
   /** Whether the value is a list. */
   isList(key: string): boolean;
   /** Any finite number. */
@@ -56,6 +60,9 @@ export function readPublicConfig(name: string, text: string): PublicConfig {
     integerIfAny: (key) => take(key, "a positive integer or null", (v) => v === undefined || isPositive(v)),
     integers: (key, count, fallback) => each(key, "a positive integer", isPositive, count, fallback),
     booleans: (key, count, fallback) => each(key, "true or false", isBoolean, count, fallback),
+    widths: (key) =>
+      take(key, "a list of positive integers", (v) => Array.isArray(v) && v.length > 0 && v.every(isPositive)),
+    text: (key) => take(key, "a text", (v) => typeof v === "string" && v !== ""),
     isList: (key) => Array.isArray(json[key]),
     number: (key, fallback) => take(key, "a number", Number.isFinite, fallback),
     boolean: (key, fallback) => take(key, "true or false", isBoolean, fallback),

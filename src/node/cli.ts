@@ -4,8 +4,10 @@ import { Command, CommanderError, Option } from "commander";
 import { ReimagenError } from "../errors.ts";
 import type { Stage } from "../graph/graph.ts";
 import { exitCodeHelp, exitCodeOf, usageExitCode } from "./commands/exit-codes.ts";
+import type { IndexPicturesOptions } from "./commands/index-pictures.ts";
 import {
   adapterOption,
+  captionHelp,
   cascadeOptions,
   databaseOption,
   excludeOption,
@@ -16,14 +18,16 @@ import {
   type PipelineFlags,
   pipelineOptions,
   retrieveOption,
+  retrieverOption,
   type SamplingFlags,
   samplingOptions,
   settingsOf,
+  tileOption,
   tuningOption,
   upscaleStepsOption,
 } from "./commands/options.ts";
 import type { PipelineCommand } from "./commands/pipeline.ts";
-import type { HandNeighbor } from "./commands/request.ts";
+import type { HandNeighbor, RetrieverKind } from "./commands/request.ts";
 import { jsonResult, note } from "./commands/terminal.ts";
 import type { AdapterChoice } from "./dawn.ts";
 import { packageVersion } from "./shipped.ts";
@@ -42,6 +46,7 @@ interface CommonFlags {
   tuning?: string;
   database: string;
   json: boolean;
+  retriever: RetrieverKind;
   retrieve?: number;
   exclude: number[];
 }
@@ -67,6 +72,7 @@ async function program(signal: AbortSignal): Promise<Command> {
     .configureOutput({ outputError: () => undefined });
   addGenerate(reimagen, signal);
   addNeighbors(reimagen);
+  addIndex(reimagen, signal);
   addInfo(reimagen);
   addInspect(reimagen);
   addQuantize(reimagen, signal);
@@ -89,7 +95,7 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     .option("--no-sheet", "write no contact sheet (<output>.sheet.png)");
   addOptions(command, [
     ...[...samplingOptions(), adapterOption(), modelOption()],
-    ...[databaseOption(), tuningOption(), jsonOption()],
+    ...[databaseOption(), retrieverOption(), tuningOption(), jsonOption()],
   ]);
   command.optionsGroup("To enlarge what is drawn, stage by stage:");
   addOptions(command, [...cascadeOptions(), upscaleStepsOption()]);
@@ -122,7 +128,7 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
 
 /** A pipeline has its own defaults: only what was given counts. Throws `argument` for what it has settings of its own for, or takes with neighbours alone. */
 function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags): PipelineCommand {
-  const { model, neighbor: byHand, retrieve: k = 0, exclude, database } = flags;
+  const { model, neighbor: byHand, retrieve: k = 0, exclude, database, retriever, adapter } = flags;
   const among = (...names: string[]) => samplingOptions().filter((option) => names.includes(option.attributeName()));
   refuseGiven(
     command,
@@ -132,7 +138,7 @@ function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags)
   if (k + byHand.length === 0)
     refuseGiven(
       command,
-      [...among("choice", "eta", "gammaN"), ...neighborOptions(), excludeOption()],
+      [...among("choice", "eta", "gammaN"), ...neighborOptions(), excludeOption(), retrieverOption()],
       `${model} is a pipeline of public models, which see no neighbours unless --neighbor or --retrieve asks for some`,
     );
   const { negative, size, upscale, picture, noiseLevel, neighborNoise, neighborLevels, storage } = flags;
@@ -151,10 +157,10 @@ function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags)
       ...(size && { size }),
       ...(noiseLevel !== undefined && { noiseLevel }),
     },
-    neighbors: { byHand, k, exclude, database },
+    neighbors: { byHand, k, exclude, database, retriever, adapter },
     ...{ model, upscale, picture, storage },
     limits: { ...(weights && { weights }), ...(memory !== undefined && { memory }), ...(tile && { tile }) },
-    ...{ adapter: flags.adapter, output: flags.output, json: flags.json },
+    ...{ adapter, output: flags.output, json: flags.json },
   };
 }
 
@@ -176,12 +182,33 @@ function addNeighbors(reimagen: Command): void {
     .argument("<prompt...>", "what to look for")
     .addOption(retrieveOption("how many at most").default(8))
     .option("--sheet <file>", "also write a PNG of them");
-  addOptions(command, [excludeOption(), databaseOption(), jsonOption()]);
+  addOptions(command, [excludeOption(), databaseOption(), retrieverOption(), adapterOption(), jsonOption()]);
   command.addHelpText("after", exitCodeHelp);
   command.action(async (words: string[], flags: CommonFlags & { retrieve: number; sheet?: string }) => {
     const { neighbors } = await import("./commands/neighbors.ts");
     await neighbors({ ...flags, prompt: words.join(" "), k: flags.retrieve, sheet: flags.sheet });
   });
+}
+
+function addIndex(reimagen: Command, signal: AbortSignal): void {
+  const command = reimagen
+    .command("index")
+    .description("Make a neighbour database of a folder of pictures; again, to bring it up to date.")
+    .argument("<folder>", "with the pictures, in sub-folders or not")
+    .option("-o, --output <folder>", "the database (default: <folder>-db, beside it)")
+    .option("--strict", "refuse what cannot be read, rather than leave it out with a warning", false)
+    .option(
+      "--no-embeddings",
+      "make none for learned retrieval, which the shipped retriever's model takes a moment for",
+    );
+  addOptions(command, [tileOption(), adapterOption(), jsonOption()]);
+  command.addHelpText("after", captionHelp + exitCodeHelp);
+  command.action(
+    async (folder: string, flags: Omit<IndexPicturesOptions, "folder" | "output"> & { output?: string }) => {
+      const { indexPictures } = await import("./commands/index-pictures.ts");
+      await indexPictures({ ...flags, folder, output: flags.output }, signal);
+    },
+  );
 }
 
 function addInfo(reimagen: Command): void {

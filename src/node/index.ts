@@ -7,4 +7,5 @@ export { type DiskFolder, openFolder } from "./folder.ts";
 export { openModel } from "./model.ts";
 export { readPicture } from "./pictures.ts";
 export { type QuantizedFolder, type QuantizeOptions, quantizeFolder } from "./quantize.ts";
+export { openEmbeddings } from "./retriever.ts";
 export { fileTuningStore } from "./tuning-store.ts";

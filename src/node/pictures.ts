@@ -27,6 +27,17 @@ export async function readPicture(path: string, side?: number): Promise<Picture>
   }
 }
 
+/** The picture on a square of another side; itself where that is its own. */
+export async function resized(picture: Picture, side: number): Promise<Picture> {
+  const { width, height, pixels } = picture;
+  if (width === side && height === side) return picture;
+  const data = await sharp(pixels, { raw: { width, height, channels: 4 } })
+    .resize(side, side)
+    .raw()
+    .toBuffer();
+  return { width: side, height: side, pixels: new Uint8ClampedArray(data) };
+}
+
 function reason(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const code = "code" in cause ? cause.code : undefined;

@@ -11,6 +11,9 @@ export const shippedModel = fileURLToPath(new URL("weights/emoji-64", root));
 /** Folder of the shipped neighbour database. */
 export const shippedDatabase = fileURLToPath(new URL("weights/emoji-db", root));
 
+/** Folder of the shipped retriever. */
+export const shippedRetriever = fileURLToPath(new URL("weights/retriever", root));
+
 /** The package's version, as "0.1.0". */
 export async function packageVersion(): Promise<string> {
   return JSON.parse(await readFile(new URL("package.json", root), "utf8")).version;

@@ -30,7 +30,7 @@ export interface NeighborEntry {
 /** An entry that a prompt found. */
 export interface Neighbor {
   readonly entry: NeighborEntry;
-  /** BM25; greater is better. */
+  /** BM25, or with learned retrieval a cosine; greater is better. */
   readonly score: number;
 }
 
@@ -42,9 +42,18 @@ export interface NeighborSearch {
   exclude?: (entry: NeighborEntry) => boolean;
 }
 
+/** The file with the entries' embeddings, and the retriever that made them. */
+export interface EmbeddingsFile {
+  readonly file: string;
+  /** The `id` in its `config.json`. */
+  readonly retriever: string;
+}
+
 /** Pictures with their captions, to search and to look at. */
 export interface NeighborDatabase {
   readonly entries: readonly NeighborEntry[];
+  /** For learned retrieval; undefined where the database has none. */
+  readonly embeddings: EmbeddingsFile | undefined;
   /** File names of all sheets. */
   readonly sheets: readonly string[];
   /**
@@ -64,7 +73,7 @@ export type SheetDecoder = (sheet: string) => Promise<Picture>;
  * in rows of `columns` squares of `size` pixels. `name` is for messages. Errors: database.
  */
 export function createDatabase(name: string, json: string, decodeSheet: SheetDecoder): NeighborDatabase {
-  const { entries, sheets } = readEntries(name, json);
+  const { entries, sheets, embeddings } = readEntries(name, json);
   const bm25 = createBm25(entries.map(({ entity, tags }) => documentTerms(entity, tags)));
   const names = entityNames(entries.map(({ entity }) => entity));
   const decoded = new Map<string, Promise<Picture>>();
@@ -103,7 +112,7 @@ export function createDatabase(name: string, json: string, decodeSheet: SheetDec
     return crop(whole, x, y, size, size);
   }
 
-  return { entries, sheets, search, picture };
+  return { entries, sheets, embeddings, search, picture };
 }
 
 /** The first k hits; within a run of equal scores, one of each family in turn, so that look-alikes come last. */
@@ -134,19 +143,22 @@ function byTurns(run: readonly Hit[], entries: readonly NeighborEntry[]): Hit[] 
 interface DatabaseFile {
   size: number;
   columns: number;
-  entities: { entity: string; group: string; tags: string[]; heldOut?: boolean }[];
+  entities: { entity: string; group: string; tags: string[]; heldOut?: boolean; caption?: string }[];
   sheets: { file: string; style: string; family: string; entities: number[] }[];
+  embeddings?: EmbeddingsFile;
 }
 
-function readEntries(name: string, json: string): { entries: NeighborEntry[]; sheets: string[] } {
-  const { size, columns, entities, sheets } = parseFile(name, json);
+function readEntries(
+  name: string,
+  json: string,
+): Pick<NeighborDatabase, "sheets" | "embeddings"> & { entries: NeighborEntry[] } {
+  const { size, columns, entities, sheets, embeddings } = parseFile(name, json);
   const entries: NeighborEntry[] = [];
   for (const { file, style, family, entities: tiles } of sheets) {
     tiles.forEach((index, tile) => {
-      const { entity, group, tags, heldOut = false } = entities[index];
+      const { entity, group, tags, heldOut = false, caption = `${entity} emoji` } = entities[index];
       const x = (tile % columns) * size;
       const y = Math.floor(tile / columns) * size;
-      const caption = `${entity} emoji`;
       entries.push({
         id: entries.length,
         entity,
@@ -163,7 +175,7 @@ function readEntries(name: string, json: string): { entries: NeighborEntry[]; sh
       });
     });
   }
-  return { entries, sheets: sheets.map(({ file }) => file) };
+  return { entries, sheets: sheets.map(({ file }) => file), embeddings };
 }
 
 function parseFile(name: string, json: string): DatabaseFile {
@@ -174,11 +186,11 @@ function parseFile(name: string, json: string): DatabaseFile {
     throw new ReimagenError("database", `${name} is not JSON`, { cause });
   }
   check(name, isObject(file), "it is not a JSON object");
-  const { size, columns, entities, sheets } = file;
+  const { size, columns, entities, sheets, embeddings } = file;
   check(name, isCount(size) && size > 0 && isCount(columns) && columns > 0, "size and columns are not counts above 0");
   check(name, Array.isArray(entities), "entities is not a list");
   entities.forEach((entity, i) => {
-    check(name, isEntity(entity), `entity ${i} is not { entity, group, tags, heldOut? }`);
+    check(name, isEntity(entity), `entity ${i} is not { entity, group, tags, heldOut?, caption? }`);
   });
   check(name, Array.isArray(sheets) && sheets.length > 0, "sheets is not a list of one or more");
   sheets.forEach((sheet, i) => {
@@ -186,13 +198,15 @@ function parseFile(name: string, json: string): DatabaseFile {
     const stray = sheet.entities.find((index) => index >= entities.length);
     check(name, stray === undefined, `${sheet.file} shows entity ${stray}, and there are ${entities.length}`);
   });
+  const described = isObject(embeddings) && isText(embeddings.file) && isText(embeddings.retriever);
+  check(name, embeddings === undefined || described, "embeddings is not { file, retriever }");
   return file as unknown as DatabaseFile;
 }
 
 function isEntity(value: unknown): value is DatabaseFile["entities"][number] {
   if (!isObject(value)) return false;
-  const { entity, group, tags, heldOut } = value;
-  const named = isText(entity) && isText(group);
+  const { entity, group, tags, heldOut, caption } = value;
+  const named = isText(entity) && isText(group) && (caption === undefined || isText(caption));
   return named && Array.isArray(tags) && tags.every(isText) && (heldOut === undefined || typeof heldOut === "boolean");
 }
 

@@ -34,6 +34,8 @@ it("holds the built files and their types, and neither weights nor sources", () 
       "dist/index.js",
       "dist/diffusers.js",
       "dist/types/diffusers.d.ts",
+      "dist/retrieval.js",
+      "dist/types/retrieval.d.ts",
       "dist/node/index.js",
       "dist/node/cli.js",
     ]),
@@ -53,6 +55,13 @@ it("brings pipelines of public models to a page too, as an entry of their own", 
   expect(outside).toEqual([]);
   expect(code).toContain("StableDiffusionPipeline");
   expect((await bundle('export * from "reimagen";')).code).not.toContain("StableDiffusionPipeline");
+});
+
+it("brings learned retrieval to a page that asks for it, and not to others", async () => {
+  const { code, outside } = await bundle('export * from "reimagen/retrieval";');
+  expect(outside).toEqual([]);
+  expect(code).toContain("another retriever made them");
+  expect((await bundle('export * from "reimagen";')).code).not.toContain("another retriever made them");
 });
 
 it("leaves what an app does not import out of its bundle", async () => {

@@ -68,14 +68,19 @@ class Bm25:
 
     def search(self, terms, k):
         """Numbers of the best k documents that share a term, best first, ties by number."""
+        scores = self.scores(terms)
+        order = np.argsort(-scores, kind="stable")[:k]
+        return [int(number) for number in order if scores[number] > 0]
+
+    def scores(self, terms):
+        """Of every document."""
         scores = np.zeros(len(self.norms))
         for term in terms:
             found = np.array(self.postings.get(term, ()), int).reshape(-1, 2)
             numbers, counts = found[:, 0], found[:, 1]
             idf = math.log(1 + (len(scores) - len(found) + 0.5) / (len(found) + 0.5))
             scores[numbers] += idf * counts / (counts + self.norms[numbers])
-        order = np.argsort(-scores, kind="stable")[:k]
-        return [int(number) for number in order if scores[number] > 0]
+        return scores
 
 
 def document_terms(entity, tags):

@@ -21,6 +21,7 @@ import {
   gatherNeighbors,
   type HandNeighbor,
   type NeighborFacts,
+  type RetrieverKind,
   tooFew,
   type UsedNeighbor,
 } from "./request.ts";
@@ -48,6 +49,7 @@ export interface GenerateOptions extends StageOptions {
   readonly adapter: AdapterChoice;
   /** Folders. */
   readonly database: string;
+  readonly retriever: RetrieverKind;
   readonly tuning: string | undefined;
   readonly output: string | undefined;
   readonly sheet: boolean;

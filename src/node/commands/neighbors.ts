@@ -1,9 +1,10 @@
 // `reimagen neighbors`: what a prompt finds in a neighbour database.
 import { encodePng } from "../../io/png.ts";
 import { contactSheet } from "../contact-sheet.ts";
+import type { AdapterChoice } from "../dawn.ts";
 import { openDatabase } from "../emoji-database.ts";
 import { checkWritable, writeAll } from "./output.ts";
-import { factsOf, fewNeighbors, retrieve } from "./request.ts";
+import { factsOf, fewNeighbors, type RetrieverKind, retrieve } from "./request.ts";
 import { table } from "./table.ts";
 import { jsonResult, result, warn } from "./terminal.ts";
 
@@ -15,6 +16,8 @@ export interface NeighborsOptions {
   readonly exclude: readonly number[];
   /** Folder of the database. */
   readonly database: string;
+  readonly retriever: RetrieverKind;
+  readonly adapter: AdapterChoice;
   /** File for a picture of them. */
   readonly sheet: string | undefined;
   readonly json: boolean;
@@ -25,7 +28,7 @@ export async function neighbors(options: NeighborsOptions): Promise<void> {
   const { prompt, k, sheet, json } = options;
   if (sheet) await checkWritable(sheet);
   const database = await openDatabase(options.database);
-  const found = retrieve(database, options);
+  const found = await retrieve(database, options);
   if (found.length < k) warn(fewNeighbors(found.length));
   if (sheet) {
     const tiles = found.map(async (neighbor) => {

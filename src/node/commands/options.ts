@@ -6,7 +6,7 @@ import { defaultSettings, type PartialSettings, upscalingSettings } from "../../
 import type { Thresholding } from "../../diffusion/thresholding.ts";
 import type { AdapterChoice } from "../dawn.ts";
 import { shippedDatabase, shippedModel } from "../shipped.ts";
-import type { HandNeighbor } from "./request.ts";
+import type { HandNeighbor, RetrieverKind } from "./request.ts";
 
 /** Values of `samplingOptions`, as commander names them. */
 export interface SamplingFlags {
@@ -146,6 +146,25 @@ export const tuningOption = (): Option =>
 
 export const databaseOption = (): Option =>
   new Option("--database <folder>", "neighbour database").default(shippedDatabase, "the shipped emoji-db");
+
+/** Pixels of a picture in a database. */
+export const tileOption = (): Option =>
+  number("--size <n>", "side of a picture in the database, pixels: that of the model's pictures", whole(1)).default(64);
+
+/** The section of `index --help` that says where captions come from. */
+export const captionHelp = `
+Captions, the first of these that there is:
+  captions.csv    in the folder: a line "file,caption,tags", then one a picture; tags, which may be missing, end at ; or ,
+  fox.txt         beside fox.png: the caption, and tags in a second line
+  red-fox_2.png   the name itself: "red fox"
+Names of sub-folders are tags.
+`;
+
+export const retrieverOption = (): Option =>
+  choice("--retriever <name>", "find neighbours by the prompt's words, or by vectors that a model makes", [
+    "bm25",
+    "learned",
+  ] satisfies RetrieverKind[]).default("bm25");
 
 export const jsonOption = (): Option => new Option("--json", "print JSON, for programs").default(false, "off");
 

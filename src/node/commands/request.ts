@@ -6,9 +6,13 @@ import type { PartialSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
 import type { Picture } from "../../io/picture.ts";
 import type { ModelConfig } from "../../models/config.ts";
-import type { Neighbor, NeighborDatabase } from "../../retrieval/database.ts";
+import type { Neighbor, NeighborDatabase, NeighborEntry } from "../../retrieval/database.ts";
+import type { AdapterChoice } from "../dawn.ts";
 import { openDatabase } from "../emoji-database.ts";
+import { openModel } from "../model.ts";
 import { readPicture } from "../pictures.ts";
+import { shippedRetriever } from "../shipped.ts";
+import { withGpu } from "./device.ts";
 
 /** A neighbour by hand: a picture file and what it shows. */
 export interface HandNeighbor {
@@ -26,7 +30,13 @@ export interface NeighborRequest {
   readonly exclude: readonly number[];
   /** Folder of the database. */
   readonly database: string;
+  /** By the prompt's words, or by what they mean: vectors that a model makes, on this adapter. */
+  readonly retriever: RetrieverKind;
+  readonly adapter: AdapterChoice;
 }
+
+/** How neighbours are found. */
+export type RetrieverKind = "bm25" | "learned";
 
 /** What is told about a neighbour, plain enough for JSON. */
 export type NeighborFacts =
@@ -57,7 +67,7 @@ export async function gatherNeighbors(request: NeighborRequest): Promise<UsedNei
     neighbors.push({ picture: await readModest(file), caption, facts: { caption, file } });
   if (k === 0) return neighbors;
   const database = await openDatabase(folder);
-  for (const found of retrieve(database, request)) {
+  for (const found of await retrieve(database, request)) {
     const { caption } = found.entry;
     neighbors.push({ picture: await database.picture(found.entry), caption, facts: factsOf(found) });
   }
@@ -85,11 +95,12 @@ export function blankRequest(
   return { prompt: "a picture", neighbors, settings, pictures, ...(low && { low }) };
 }
 
-/** The k best neighbours that are not excluded. Errors: argument. */
-export function retrieve(
+/** The k best neighbours that are not excluded. Errors: argument; for learned retrieval also database, checkpoint, no-adapter. */
+export async function retrieve(
   database: NeighborDatabase,
-  { prompt, k, exclude }: Pick<NeighborRequest, "prompt" | "k" | "exclude">,
-): Neighbor[] {
+  request: Omit<NeighborRequest, "byHand">,
+): Promise<Neighbor[]> {
+  const { prompt, k, exclude } = request;
   const stray = exclude.find((id) => id >= database.entries.length);
   if (stray !== undefined)
     throw new ReimagenError(
@@ -97,7 +108,19 @@ export function retrieve(
       `there is no neighbour ${stray} to exclude: the database has ids 0 to ${database.entries.length - 1}`,
     );
   const excluded = new Set(exclude);
-  return database.search(prompt, { k, exclude: ({ id }) => excluded.has(id) });
+  const search = { k, exclude: ({ id }: NeighborEntry) => excluded.has(id) };
+  if (request.retriever === "bm25") return database.search(prompt, search);
+  const [{ openEmbeddings }, { createRetriever }, { searchByEmbedding }] = await Promise.all([
+    import("../retriever.ts"),
+    import("../../retrieval/retriever.ts"),
+    import("../../retrieval/embeddings.ts"),
+  ]);
+  const files = await openModel(shippedRetriever);
+  return withGpu(request.adapter, async (gpu) => {
+    const retriever = await createRetriever(gpu, files);
+    const embeddings = await openEmbeddings(request.database, database, retriever.config.id);
+    return searchByEmbedding(database, embeddings, await retriever.texts([prompt]), search);
+  });
 }
 
 /** Says so where fewer were found than were asked for. */

@@ -1,0 +1,66 @@
+"""How often retrieval finds the right thing: the learned retriever beside BM25, on the same prompts over the same pictures."""
+
+import random
+
+import torch
+
+from art import on_white
+from captions import kinds, scene_caption
+from prompts import EntityNames
+from retrieval import Bm25, document_terms
+from retriever import entry_text, held_out_drawings, joined
+
+PROMPTS = 3  # a thing, each with a scene of its own
+PART = 512
+
+
+@torch.no_grad()
+def measured(model, art, tokenizer):
+    """Recall at 1 and at 5 as shares of prompts: by the picture alone, by picture and words as the database keeps them, and by BM25.
+
+    Held-out pictures: found among pictures of trained things that training did not see. Held-out entities, of each list: found among
+    all pictures of the database.
+    """
+    model.eval()
+    vectors = embed_entries(model, art, tokenizer, range(len(art.entities)))
+    unseen = held_out_drawings(art)
+    named = sorted({art.entities[i] for i in unseen})
+    tests = {"pictures": (named, unseen)}
+    tests.update({f"entities_{which}": (names, range(len(art.entities))) for which, names in art.held_out.items()})
+    return {
+        f"{what}_{how}": value
+        for what, (names, gallery) in tests.items()
+        for how, value in recalls(model, art, tokenizer, names, list(gallery), vectors).items()
+    }
+
+
+def embed_entries(model, art, tokenizer, drawings):
+    """-> vectors [N, D] of pictures on white, and of pictures with their words."""
+    drawings, seen, kept = list(drawings), [], []
+    device, length = next(model.parameters()).device, model.config.text_len
+    for begin in range(0, len(drawings), PART):
+        part = drawings[begin : begin + PART]
+        pictures = model.pictures((on_white(art.take(part)) / 127.5 - 1).to(device))
+        ids = torch.tensor([tokenizer.ids(entry_text(art.entities[i], art.tags[i]), length) for i in part], device=device)
+        seen.append(pictures)
+        kept.append(joined(pictures, model.texts(ids)))
+    return torch.cat(seen), torch.cat(kept)
+
+
+def recalls(model, art, tokenizer, names, gallery, vectors):
+    rng, device = random.Random(9), next(model.parameters()).device
+    asked = [(name, scene_caption(name, rng.choice(kinds()), rng)) for name in names for _ in range(PROMPTS)]
+    ids = torch.tensor([tokenizer.ids(prompt, model.config.text_len) for _, prompt in asked], device=device)
+    queries, found = model.texts(ids), {}
+    for how, kept in zip(("by_picture", "by_both"), vectors):
+        best = (queries @ kept[gallery].T).topk(5, 1).indices.tolist()
+        found[how] = [[art.entities[gallery[at]] for at in row] for row in best]
+    ranking, entities = Bm25([document_terms(art.entities[i], art.tags[i]) for i in gallery]), EntityNames(art.entities)
+    found["by_bm25"] = [
+        [art.entities[gallery[at]] for at in ranking.search(entities.terms(prompt), 5)] for _, prompt in asked
+    ]
+    return {
+        f"{how}_at_{k}": round(sum(name in row[:k] for (name, _), row in zip(asked, rows)) / len(asked), 4)
+        for how, rows in found.items()
+        for k in (1, 5)
+    }
