@@ -117,7 +117,12 @@ export const conv2d: Op<Conv2dAttributes> = {
     return 2 * sizeOf(output) * kh * kw * channels;
   },
 
-  variants: [
+  variants: /* @__PURE__ */ conv2dVariants(),
+};
+
+// A pure call, so that bundlers leave it out where nobody uses the op.
+function conv2dVariants(): Variant<Conv2dAttributes>[] {
+  return [
     ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`conv2d.${name}`, tile)),
     {
       name: "conv2d.subgroup",
@@ -167,8 +172,8 @@ export const conv2d: Op<Conv2dAttributes> = {
         parameters: [...channelsOf(inputs, output), ...geometry(inputs, output, attributes)],
       }),
     },
-  ],
-};
+  ];
+}
 
 function matrixVariant(name: string, tile: MatrixTile): Variant<Conv2dAttributes> {
   return {

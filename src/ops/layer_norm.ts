@@ -40,5 +40,5 @@ export const layerNorm: Op<RowNormAttributes> = {
 
   flops: (_, output) => 7 * sizeOf(output),
 
-  variants: rowNormVariants(name, 3, { register, workgroup, simple }),
+  variants: /* @__PURE__ */ rowNormVariants(name, 3, { register, workgroup, simple }),
 };

@@ -72,7 +72,12 @@ export const linear: Op<LinearAttributes> = {
 
   flops: (inputs, output) => 2 * sizeOf(output) * inputs[1]!.shape[0]!,
 
-  variants: [
+  variants: /* @__PURE__ */ linearVariants(),
+};
+
+// A pure call, so that bundlers leave it out where nobody uses the op.
+function linearVariants(): LinearVariant[] {
+  return [
     {
       name: "linear.few_rows",
       suits: "any",
@@ -115,8 +120,8 @@ export const linear: Op<LinearAttributes> = {
         vec4Launch("linear.tiled", tiled, inputs, output, attributes, { rows: 64, columns: 64 }),
     },
     { name: "linear.simple", suits: "any", unfit: unfitSimple, launch: launchSimple },
-  ] satisfies LinearVariant[],
-};
+  ];
+}
 
 function matrixVariant(name: string, tile: MatrixTile): LinearVariant {
   return {

@@ -51,7 +51,7 @@ export const pixelUnshuffle: Op<PixelShuffleAttributes> = {
       Math.floor(channel / factor ** 2),
     ]),
 
-  variants: variantsOf("pixel_unshuffle", false),
+  variants: /* @__PURE__ */ variantsOf("pixel_unshuffle", false),
 };
 
 /** Input: x [B, H, W, C r r], r = factor. Output: [B, H r, W r, C], the inverse of `pixelUnshuffle`. */
@@ -74,7 +74,7 @@ export const pixelShuffle: Op<PixelShuffleAttributes> = {
       c * factor ** 2 + (h % factor) * factor + (w % factor),
     ]),
 
-  variants: variantsOf("pixel_shuffle", true),
+  variants: /* @__PURE__ */ variantsOf("pixel_shuffle", true),
 };
 
 function pictureOf(op: string, inputs: Operands, factor: number): TensorType {

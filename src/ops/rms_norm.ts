@@ -36,5 +36,5 @@ export const rmsNorm: Op<RowNormAttributes> = {
 
   flops: (_, output) => 4 * sizeOf(output),
 
-  variants: rowNormVariants(name, 2, { register, workgroup, simple }),
+  variants: /* @__PURE__ */ rowNormVariants(name, 2, { register, workgroup, simple }),
 };
