@@ -1,4 +1,4 @@
-// The kernels on subgroup matrices: what they compute, with emulated matrices on any device; and that they compile as they are.
+// The large kernels for GPUs: what they compute, those on subgroup matrices with emulated ones; and that these compile as they are.
 import { beforeAll, expect, it } from "vitest";
 import functions from "../../kernels/matrix.wgsl";
 import { type DeviceTraits, type MatrixShape, requestGpu } from "../../src/gpu/gpu.ts";
@@ -11,9 +11,9 @@ import type { Op } from "../../src/ops/op.ts";
 import { inNode } from "../gpu.ts";
 import { randomAttention } from "./attention.cases.ts";
 import { randomConv2d } from "./conv2d.cases.ts";
+import emulated from "./hardware.matrix.wgsl";
 import { type Case, type Emulation, Random, testOp } from "./harness.ts";
 import { randomLinear } from "./linear.cases.ts";
-import emulated from "./matrix.emulated.wgsl";
 
 const emulation: Emulation = {
   traits: (of) => ({ ...of, subgroupSize: 8, matrix: { M: 4, N: 8, K: 16, operands: "f32" } }),
@@ -36,6 +36,8 @@ const only = /\.matrix/;
 
 beforeAll(() => loadKernelsFor({ software: false }));
 
+testOp(linear, plain(randomLinear, 2), { only: /\.tiled_/ });
+testOp(conv2d, plain(randomConv2d, 3), { only: /\.tiled_/ });
 testOp(linear, plain(randomLinear, 2), { only, emulation });
 testOp(conv2d, plain(randomConv2d, 3), { only, emulation });
 
