@@ -32,8 +32,6 @@ await build({
   platform: "neutral",
   packages: "external",
   plugins: [kernels],
-  // Names of ops become literals: an expression might have side effects, and no bundler could leave the op out.
-  minifySyntax: true,
   outbase: "src",
   outdir: "dist",
   chunkNames: "shared/[name]-[hash]",

@@ -1,14 +1,13 @@
 // 2-D convolution, with concatenation of two sources, nearest upsampling, bias, activation and residual fused.
 import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/conv2d.epilogue.wgsl";
-import register from "../../kernels/conv2d.register.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
 import tiled from "../../kernels/conv2d.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
-import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
@@ -145,9 +144,12 @@ function conv2dVariants(): Variant<Conv2dAttributes>[] {
     {
       name: "conv2d.register",
       suits: "software",
-      unfit: (_, inputs, output) => unfitVec4(inputs, output),
+      unfit: (_, inputs, output) => unfitForSoftware() ?? unfitVec4(inputs, output),
       launch: (inputs, output, attributes) =>
-        vec4Launch("conv2d.register", register, inputs, output, attributes, [pixelGroups(output), 8]),
+        vec4Launch("conv2d.register", lazyKernels.software!.conv2dRegister, inputs, output, attributes, [
+          pixelGroups(output),
+          8,
+        ]),
     },
     ...Object.entries(threadTiles).map(([name, tile]) => tiledVariant(`conv2d.${name}`, tile)),
     {

@@ -84,13 +84,13 @@ export const groupNormAffine: Op<GroupNormAttributes> = {
 
   variants: [
     {
-      name: `${name}.register`,
+      name: "group_norm_affine.register",
       suits: "software",
       unfit: (_, [x, x2]) => unfitForVec4(x, x2),
       launch: launchRegister,
     },
     {
-      name: `${name}.subgroup`,
+      name: "group_norm_affine.subgroup",
       suits: "hardware",
       unfit: (traits, [x, x2]) => unfitForSubgroupSum(traits) ?? unfitForVec4(x, x2),
       launch(inputs, output, attributes) {
@@ -99,12 +99,17 @@ export const groupNormAffine: Op<GroupNormAttributes> = {
       },
     },
     {
-      name: `${name}.workgroup`,
+      name: "group_norm_affine.workgroup",
       suits: "hardware",
       unfit: (_, [x, x2]) => unfitForVec4(x, x2),
       launch: (inputs, output, attributes) => launchWorkgroup("workgroup", workgroupSum, inputs, output, attributes),
     },
-    { name: `${name}.simple`, suits: "any", unfit: (_, [x, x2]) => unfitForScalar(x, x2), launch: launchSimple },
+    {
+      name: "group_norm_affine.simple",
+      suits: "any",
+      unfit: (_, [x, x2]) => unfitForScalar(x, x2),
+      launch: launchSimple,
+    },
   ],
 };
 

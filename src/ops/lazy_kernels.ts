@@ -24,8 +24,13 @@ export function unfitForSubgroupSum({ subgroupSize }: DeviceTraits): string | un
   return loaded.hardware ? undefined : notLoaded;
 }
 
+/** Why no kernel for processors can run. */
+export function unfitForSoftware(): string | undefined {
+  return loaded.software ? undefined : notLoaded;
+}
+
 /** Why the kernels for processors that hand values round a subgroup cannot run. */
 export function unfitForSubgroups({ subgroupSize }: DeviceTraits): string | undefined {
   if (subgroupSize !== 4 && subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
-  return loaded.software ? undefined : notLoaded;
+  return unfitForSoftware();
 }

@@ -2,13 +2,12 @@
 import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/linear.epilogue.wgsl";
 import fewRows from "../../kernels/linear.few_rows.wgsl";
-import register from "../../kernels/linear.register.wgsl";
 import simple from "../../kernels/linear.simple.wgsl";
 import tiled from "../../kernels/linear.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { type Activation, activate, activationCode } from "./activation.ts";
-import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
@@ -107,9 +106,12 @@ function linearVariants(): LinearVariant[] {
     {
       name: "linear.register",
       suits: "software",
-      unfit: unfitVec4,
+      unfit: (traits, inputs, output) => unfitForSoftware() ?? unfitVec4(traits, inputs, output),
       launch: (inputs, output, attributes) =>
-        vec4Launch("linear.register", register, inputs, output, attributes, { rows: 32, columns: 8 }),
+        vec4Launch("linear.register", lazyKernels.software!.linearRegister, inputs, output, attributes, {
+          rows: 32,
+          columns: 8,
+        }),
     },
     ...Object.entries(threadTiles).map(([name, tile]) => tiledVariant(`linear.${name}`, tile)),
     {

@@ -53,7 +53,7 @@ export const timestepFeatures: Op<TimestepFeaturesAttributes> = {
 
   variants: [
     {
-      name: `${name}.simple`,
+      name: "timestep_features.simple",
       suits: "any",
       launch: (_, output, { dim, order, scale = 1000, maxPeriod = 10000, shift = 0 }) => ({
         kernel: {
