@@ -60,6 +60,22 @@ it.each([{}, { storage: "f16", weights: "q8" } as const])(
   },
 );
 
+it("neighbours are counted: more texts, the encoder of their pictures, and what the U-Net keeps of them", async () => {
+  const pipeline = await open();
+  const picture = { width: 1, height: 1, pixels: Uint8Array.of(255, 0, 0, 255) };
+  const neighbors = [{ picture, caption: "a fox" }];
+  const [plain, shown] = [pipeline.plan(request).parts, pipeline.plan({ ...request, neighbors }).parts];
+  const names = ["sd/text_encoder", "sd/vae encoder", "sd/unet", "sd/vae"];
+  expect(shown.map(({ name }) => name)).toEqual(names);
+  const bytes = (parts: typeof plain, name: string) => totalBytes(parts.find((part) => part.name === name)!.needs);
+  for (const name of ["sd/text_encoder", "sd/unet"]) expect(bytes(shown, name)).toBeGreaterThan(bytes(plain, name));
+  const bounded = await open({ memory: bytes(plain, "sd/unet") });
+  const { loaded } = await watched(async (watch) =>
+    expectError(bounded.generate({ ...request, neighbors }, watch), "limit", /^sd\/unet needs /),
+  );
+  expect(loaded).toEqual([]);
+});
+
 it("a request over the budget loads nothing at all, and one within it draws", async () => {
   const [text, unet, decoder] = (await open()).plan(request).parts.map(({ needs }) => totalBytes(needs));
   expect(unet).toBeGreaterThan(Math.max(text!, decoder!));

@@ -130,7 +130,7 @@ export class Pipeline {
 
   /**
    * Draws; several calls are served one after the other. A part that the device cannot hold is refused before it is loaded; when a device of
-   * our own is lost, goes on from the last step on a new one. Throws `prompt`, `argument`, `shape`, `limit`, `not-finite`, `checkpoint`, `aborted`
+   * our own is lost, goes on from the last step on a new one. Throws `prompt`, `argument`, `picture`, `shape`, `limit`, `not-finite`, `checkpoint`, `aborted`
    * or, on an adopted device, `device-lost`; the pipeline stays usable.
    */
   generate(request: PipelineRequest, options: PipelineGenerateOptions = {}): Promise<PipelineResult> {

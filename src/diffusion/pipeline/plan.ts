@@ -91,7 +91,7 @@ export function planDrawing(
   const encoding = vae &&
     storages.decoder &&
     neighbors && {
-      name: `${name}/vae, for neighbours`,
+      name: `${name}/vae encoder`,
       storage: storages.decoder,
       tilings: [],
       graphs: (storage: Storage) => [
