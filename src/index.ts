@@ -14,8 +14,8 @@ export type {
   Progress,
 } from "./diffusion/generation.ts";
 export type { GuidanceMode, GuidanceSettings } from "./diffusion/guidance.ts";
-export type { NeighborImage, NeighborPicture } from "./diffusion/neighbors.ts";
-export { type GenerationRequest, MAX_NEIGHBORS } from "./diffusion/request.ts";
+export { MAX_NEIGHBORS, type NeighborImage, type NeighborPicture } from "./diffusion/neighbors.ts";
+export type { GenerationRequest } from "./diffusion/request.ts";
 export type { Sampler, SamplerOptions } from "./diffusion/samplers.ts";
 export { defaultSettings, type PartialSettings, type SamplingSettings } from "./diffusion/settings.ts";
 export type { PictureFormat, Shown, TextureCopy, TextureOptions } from "./diffusion/textures.ts";

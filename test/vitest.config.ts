@@ -2,14 +2,8 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { headlessBrowser } from "../src/node/headless-browser.ts";
+import { wgsl } from "../src/web/wgsl.ts";
 import { drawInNode } from "./web/draw-in-node.ts";
-
-/** Serves a `.wgsl` import as its text, as Node's loader hook and the build do. */
-const wgsl = {
-  name: "wgsl",
-  transform: (text: string, id: string) =>
-    id.endsWith(".wgsl") ? `export default ${JSON.stringify(text)};` : undefined,
-};
 
 const root = new URL("..", import.meta.url).pathname;
 
@@ -20,7 +14,7 @@ const browser =
     : { args: ["--enable-unsafe-webgpu"] };
 
 export default defineConfig({
-  plugins: [wgsl],
+  plugins: [wgsl()],
   root,
   test: {
     testTimeout: 300_000,

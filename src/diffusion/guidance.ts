@@ -1,4 +1,5 @@
 // Guidance: which conditioning each step evaluates the model with, and how the two evaluations are weighed.
+import { ReimagenError } from "../errors.ts";
 import { keyOf, philox4x32, stream, uniform } from "./philox.ts";
 import { checkChoice, checkInteger, checkNumber } from "./range.ts";
 
@@ -8,7 +9,6 @@ const choices = ["random", "periodic"] as const;
 /**
  * interleaved: each step is text-enhanced or neighbor-enhanced (Chen et al. 2022, section 3.3); text-only and
  * neighbor-only: every step is the one or the other; entangled: text and neighbors against neither; none: no guidance.
- * A request without neighbors wants text-only: a neighbor-enhanced step would weigh two equal evaluations.
  */
 export type GuidanceMode = (typeof modes)[number];
 
@@ -62,6 +62,17 @@ export function guidanceSteps(settings: GuidanceSettings, steps: number, seed: n
       ? guided({ text: false, neighbors: true }, settings.gammaP)
       : guided({ text: true, neighbors: false }, settings.gammaN);
   });
+}
+
+/**
+ * The mode that a request with so many neighbours wants: without any, a neighbor-enhanced step would weigh two equal evaluations. Throws `argument` for
+ * neighbor-only guidance without neighbours.
+ */
+export function guidanceMode(mode: GuidanceMode, neighbors: number): GuidanceMode {
+  if (neighbors > 0) return mode;
+  if (mode === "neighbor-only")
+    throw new ReimagenError("argument", "neighbor-only guidance needs at least one neighbour, got none");
+  return mode === "interleaved" ? "text-only" : mode;
 }
 
 function guided(base: Conditioning, weight: number): GuidanceStep {

@@ -19,6 +19,9 @@ export interface NeighborPicture {
   readonly caption: string;
 }
 
+/** Most neighbours of one request (Chen et al. 2022 use up to 3). */
+export const MAX_NEIGHBORS = 8;
+
 /** Formats whose texels are colours of 0 to 1. */
 const colorFormat = /^(rgba|bgra)8unorm(-srgb)?$|^rgba(16|32)float$|^rgb10a2unorm$/;
 

@@ -5,10 +5,10 @@ import { compileGraph, type Plan } from "../graph/compile.ts";
 import type { Tuning } from "../graph/tuning.ts";
 import type { Tokenizer } from "../io/tokens.ts";
 import type { ModelConfig } from "../models/config.ts";
-import { type GuidanceMode, guidanceSteps } from "./guidance.ts";
+import { guidanceMode, guidanceSteps } from "./guidance.ts";
 import type { GenerationInputs } from "./inputs.ts";
 import { denoisingLoop, type LoopShape } from "./loop.ts";
-import type { NeighborPicture } from "./neighbors.ts";
+import { MAX_NEIGHBORS, type NeighborPicture } from "./neighbors.ts";
 import { type EncodedText, type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "./reimagen.ts";
 import { stepCoefficients } from "./samplers.ts";
 import { cosineSchedule, discreteSchedule, type NoiseSchedule } from "./schedule.ts";
@@ -23,9 +23,6 @@ export interface GenerationRequest {
   /** How many pictures at once, with seeds from `settings.seed` on. Default 1. */
   readonly pictures?: number;
 }
-
-/** Most neighbours of one request (Chen et al. 2022 use up to 3). */
-export const MAX_NEIGHBORS = 8;
 
 /** A model's definition: all but its weights. */
 export interface ModelDefinition {
@@ -65,7 +62,7 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
       "argument",
       "learned_range needs a model that predicts the variance too, and this one does not",
     );
-  const mode = modeFor(settings.guidance.mode, neighbors.length);
+  const mode = guidanceMode(settings.guidance.mode, neighbors.length);
   const schedule = scheduleOf(config);
   const coefficients = stepCoefficients(schedule, config.prediction, settings);
   const seeds = Array.from({ length: pictures }, (_, i) => settings.seed + i);
@@ -119,14 +116,6 @@ function encodeText(
   if (cut) warnings.push(`the ${what} is longer than the model's ${config.text_len - 1} tokens; left out: "${cut}"`);
   if (unknown.length) warnings.push(`the ${what} has words that the model does not know: ${unknown.join(", ")}`);
   return { ids, length };
-}
-
-// Without neighbours a neighbour-enhanced step would weigh two equal evaluations.
-function modeFor(mode: GuidanceMode, neighbors: number): GuidanceMode {
-  if (neighbors > 0) return mode;
-  if (mode === "neighbor-only")
-    throw new ReimagenError("argument", "neighbor-only guidance needs at least one neighbour, got none");
-  return mode === "interleaved" ? "text-only" : mode;
 }
 
 function scheduleOf({ schedule }: ModelConfig): NoiseSchedule {

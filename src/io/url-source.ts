@@ -1,66 +1,39 @@
 // A byte source over a URL, for Node and the browser: ranges where the server offers them, else one download of the whole file.
 
 import { ReimagenError } from "../errors.ts";
-import { type ByteSource, bytesSource, checkNotAborted, checkRead } from "./source.ts";
+import { blockBytes, blockSource } from "./block-source.ts";
+import { type ByteSource, bytesSource, checkNotAborted } from "./source.ts";
 
-// A checkpoint is read tensor by tensor, nearly in the file's order: with four blocks of 4 MiB the shipped model's 241 reads
-// take 11 requests, and no byte comes twice.
-const blockBytes = 2 ** 22;
-const keptBlocks = 4;
+/** A source over a URL. */
+export interface UrlSource extends ByteSource {
+  /** The version that the server gives the file (ETag), where it gives one. */
+  readonly tag: string | null;
+}
 
 /**
  * Opens a file by its URL. Small reads fetch and keep whole blocks, large ones their own range; a server without ranges, or one that
  * hides the file's size from other origins, sends the whole file once. Errors: aborted, checkpoint (no answer, or not the file; the
  * error's cause is the status of an answer that refuses).
  */
-export async function openUrlSource(url: string | URL, signal?: AbortSignal): Promise<ByteSource> {
+export async function openUrlSource(url: string | URL, signal?: AbortSignal): Promise<UrlSource> {
   const address = String(url);
   // The rest of an address may be a secret, such as a signature.
   const name = address.replace(/[?#].*$/s, "");
   const opening = await request(name, address, { offset: 0, length: blockBytes }, signal);
   const size = sizeOf(opening);
-  if (opening.status !== 206) return bytesSource(name, await bodyOf(name, opening, signal));
+  const tag = opening.headers.get("etag");
+  if (opening.status !== 206) return { ...bytesSource(name, await bodyOf(name, opening, signal)), tag };
   if (size === undefined) {
     await opening.body?.cancel();
-    return bytesSource(name, await bodyOf(name, await request(name, address, undefined, signal), signal));
+    return { ...bytesSource(name, await bodyOf(name, await request(name, address, undefined, signal), signal)), tag };
   }
-  const file = { name, address, size, tag: opening.headers.get("etag") };
-  const blocks = new Map([
-    [0, await rangeOf(file, opening, { offset: 0, length: Math.min(blockBytes, size) }, signal)],
-  ]);
-
-  async function fetchRange(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  const file = { name, size, tag };
+  const first = await rangeOf(file, opening, { offset: 0, length: Math.min(blockBytes, size) }, signal);
+  const fetchRange: ByteSource["read"] = async (offset, length, signal) => {
     const range = { offset, length };
     return rangeOf(file, await request(name, address, range, signal), range, signal);
-  }
-
-  async function block(index: number, signal?: AbortSignal): Promise<Uint8Array> {
-    const offset = index * blockBytes;
-    const bytes = blocks.get(index) ?? (await fetchRange(offset, Math.min(blockBytes, size! - offset), signal));
-    // The least recently used comes first, and goes first.
-    blocks.delete(index);
-    blocks.set(index, bytes);
-    for (const oldest of blocks.keys()) if (blocks.size > keptBlocks) blocks.delete(oldest);
-    return bytes;
-  }
-
-  return {
-    name,
-    size,
-    async read(offset, length, signal) {
-      checkRead({ name, size }, offset, length, signal);
-      if (length >= blockBytes) return fetchRange(offset, length, signal);
-      if (length === 0) return new Uint8Array(0);
-      const index = Math.floor(offset / blockBytes);
-      const from = offset - index * blockBytes;
-      const head = (await block(index, signal)).subarray(from, from + length);
-      if (head.length === length) return head;
-      const bytes = new Uint8Array(length);
-      bytes.set(head);
-      bytes.set((await block(index + 1, signal)).subarray(0, length - head.length), head.length);
-      return bytes;
-    },
   };
+  return { ...blockSource(file, fetchRange, first), tag };
 }
 
 interface Range {

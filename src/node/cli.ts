@@ -11,6 +11,7 @@ import {
   jsonOption,
   modelOption,
   neighborOption,
+  neighborOptions,
   type PipelineFlags,
   pipelineOptions,
   retrieveOption,
@@ -77,7 +78,9 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     .command("generate")
     .description("Draw a prompt: writes a PNG that says how it was made, and a contact sheet.")
     .argument("[prompt...]", `what to draw (default: an example, "${example.prompt}")`)
-    .addOption(retrieveOption(`neighbours to retrieve, 0 to 8 (default: ${defaultK}, or 0 with --neighbor)`))
+    .addOption(
+      retrieveOption(`neighbours to retrieve, 0 to 8 (default: ${defaultK}, or 0 with --neighbor or a pipeline)`),
+    )
     .addOption(neighborOption())
     .addOption(excludeOption())
     .option("-o, --output <file>", "the PNG (default: out/<prompt>-<seed>.png)")
@@ -112,31 +115,36 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
   });
 }
 
-/** A pipeline has its own defaults: only what was given counts. Throws `argument` for what only a model trained with neighbours takes. */
+/** A pipeline has its own defaults: only what was given counts. Throws `argument` for what it has settings of its own for, or takes with neighbours alone. */
 function pipelineCommand(command: Command, prompt: string, flags: GenerateFlags): PipelineCommand {
-  const taken = ["seed", "steps", "sampler", "etaDdim", "gammaP", "pictures", "storage"];
-  const others = [retrieveOption(""), neighborOption(), excludeOption(), ...samplingOptions()];
-  refuseGiven(
-    command,
-    others.filter((option) => !taken.includes(option.attributeName())),
-    `${flags.model} is a pipeline of public models, which were trained without neighbours and bring settings of their own`,
-  );
-  const { negative, size, upscale, picture, noiseLevel, gammaP, storage, weights, memory, tile } = flags;
-  const given = Object.fromEntries(
-    (["seed", "steps", "sampler", "etaDdim", "pictures"] as const)
-      .filter((name) => isGiven(command, name))
-      .map((name) => [name, flags[name]]),
-  );
+  const { model, neighbor: byHand, retrieve: k = 0, exclude, database } = flags;
+  const among = (...names: string[]) => samplingOptions().filter((option) => names.includes(option.attributeName()));
+  const thresholding = among("threshold", "thresholdRange", "thresholdQuantile", "thresholdMax");
+  refuseGiven(command, thresholding, `${model} is a pipeline of public models, which bring thresholding of their own`);
+  if (k + byHand.length === 0)
+    refuseGiven(
+      command,
+      [...among("choice", "eta", "gammaN"), ...neighborOptions(), excludeOption()],
+      `${model} is a pipeline of public models, which see no neighbours unless --neighbor or --retrieve asks for some`,
+    );
+  const { negative, size, upscale, picture, noiseLevel, neighborNoise, neighborLevels, storage } = flags;
+  const { gammaP, guidance: mode, weights, memory, tile } = flags;
+  const given = (...names: (keyof SamplingFlags)[]) =>
+    Object.fromEntries(names.filter((name) => isGiven(command, name)).map((name) => [name, flags[name]]));
   return {
     request: {
       prompt,
-      ...given,
+      ...given("seed", "steps", "sampler", "etaDdim", "pictures"),
+      guidance: { ...(isGiven(command, "guidance") && { mode }), ...given("choice", "eta", "gammaN") },
       ...(isGiven(command, "gammaP") && { gamma: gammaP }),
+      ...(neighborNoise !== undefined && { neighborNoise }),
+      ...(neighborLevels && { neighborLevels }),
       ...(negative !== undefined && { negative }),
       ...(size && { size }),
       ...(noiseLevel !== undefined && { noiseLevel }),
     },
-    ...{ model: flags.model, upscale, picture, storage },
+    neighbors: { byHand, k, exclude, database },
+    ...{ model, upscale, picture, storage },
     limits: { ...(weights && { weights }), ...(memory !== undefined && { memory }), ...(tile && { tile }) },
     ...{ adapter: flags.adapter, output: flags.output, json: flags.json },
   };

@@ -27,13 +27,33 @@ export async function keptFile(url: string, options: FetchOptions = {}): Promise
     return blob;
   }
   const { blob, headers } = await download(url, options, current);
+  if (storage) await keep(storage, url, new Response(blob, { headers }), options);
+  return blob;
+}
+
+/** Keeps an answer; where that fails there is a warning. */
+export async function keep(
+  storage: Cache,
+  key: string,
+  response: Response,
+  { onWarning }: FetchOptions,
+): Promise<void> {
   try {
-    await storage?.put(url, new Response(blob, { headers }));
+    await storage.put(key, response);
   } catch (cause) {
     const why = (cause as Error).name === "QuotaExceededError" ? "its storage is full" : (cause as Error).message;
-    options.onWarning?.(`This browser could not keep the files for the next visit: ${why}.`);
+    onWarning?.(`This browser could not keep the files for the next visit: ${why}.`);
   }
-  return blob;
+}
+
+/** What identifies a version of a file of so many bytes. */
+export function versionOf(headers: Headers, size: number): Headers {
+  const version = new Headers({ "content-length": String(size) });
+  for (const name of ["etag", "last-modified", "content-type"]) {
+    const value = headers.get(name);
+    if (value !== null) version.set(name, value);
+  }
+  return version;
 }
 
 /** A whole file from the server. Errors: aborted, checkpoint. */
@@ -53,7 +73,8 @@ export async function forgetFiles(): Promise<void> {
   if (globalThis.caches) await caches.delete(storageName);
 }
 
-async function openStorage({ onWarning }: FetchOptions): Promise<Cache | undefined> {
+/** Where files are kept; undefined, with a warning, where the browser keeps nothing. */
+export async function openStorage({ onWarning }: FetchOptions): Promise<Cache | undefined> {
   try {
     // Missing where the page does not come over https; refused in some private windows.
     return await caches.open(storageName);
@@ -63,8 +84,8 @@ async function openStorage({ onWarning }: FetchOptions): Promise<Cache | undefin
   }
 }
 
-/** What the server says of a file, without sending it; undefined where it cannot be asked. */
-async function askVersion(url: string, signal?: AbortSignal): Promise<Headers | undefined> {
+/** What the server says of a file, without sending it; undefined where it cannot be asked, or has none. Errors: aborted. */
+export async function askVersion(url: string, signal?: AbortSignal): Promise<Headers | undefined> {
   try {
     const response = await fetch(url, { method: "HEAD", cache: "no-cache", ...(signal && { signal }) });
     return response.ok ? response.headers : undefined;
@@ -74,7 +95,8 @@ async function askVersion(url: string, signal?: AbortSignal): Promise<Headers | 
   }
 }
 
-function sameVersion(kept: Headers, current: Headers): boolean {
+/** Whether a kept file is the server's. */
+export function sameVersion(kept: Headers, current: Headers): boolean {
   const tag = current.get("etag");
   if (tag !== null) return tag === kept.get("etag");
   // A compressed answer's length is not the file's.
@@ -95,18 +117,14 @@ async function download(
       throw new ReimagenError("checkpoint", `${url} cannot be read: the server answers ${response.status}`);
     const counted = response.body?.pipeThrough(counter(sizeOf(response.headers) ?? total, onProgress));
     const blob = await new Response(counted ?? null).blob();
-    const headers = new Headers({ "content-length": String(blob.size) });
-    for (const name of ["etag", "last-modified", "content-type"]) {
-      const value = response.headers.get(name);
-      if (value !== null) headers.set(name, value);
-    }
-    return { blob, headers };
+    return { blob, headers: versionOf(response.headers, blob.size) };
   } catch (cause) {
     throw cause instanceof ReimagenError ? cause : cannotRead(url, cause, signal);
   }
 }
 
-function sizeOf(headers: Headers): number | undefined {
+/** Bytes of the file, where they are told. */
+export function sizeOf(headers: Headers): number | undefined {
   const length = headers.get("content-length");
   return length === null || headers.has("content-encoding") ? undefined : Number(length);
 }

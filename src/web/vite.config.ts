@@ -5,6 +5,7 @@ import { join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 import { offlineShell } from "./offline-shell.ts";
+import { wgsl } from "./wgsl.ts";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
 const repository = fileURLToPath(new URL("../..", import.meta.url));
@@ -12,12 +13,6 @@ const repository = fileURLToPath(new URL("../..", import.meta.url));
 /** What pages load at run time; the folders' other files are for readers. */
 const served =
   /^weights\/(emoji-64\/(config|tokenizer)\.json|emoji-64\/model\.safetensors|emoji-db\/[\w.-]+\.(json|webp|md))$/;
-
-/** Serves a `.wgsl` import as its text. */
-const wgsl = (): Plugin => ({
-  name: "wgsl",
-  transform: (text, id) => (id.endsWith(".wgsl") ? `export default ${JSON.stringify(text)};` : undefined),
-});
 
 /** Serves weights and database as they lie in the repository, and copies them into the build. */
 const weights = (): Plugin => ({

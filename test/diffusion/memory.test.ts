@@ -1,7 +1,8 @@
 // What pipelines need of a device: told before anything is loaded, true when it is, and refused in a sentence where it is too much.
 import { beforeAll, expect, it } from "vitest";
+import { generateCascade } from "../../src/diffusion/pipeline/cascade.ts";
 import { totalBytes } from "../../src/diffusion/pipeline/memory.ts";
-import { generateCascade, openPipeline, type PipelineOptions } from "../../src/diffusion/pipeline/pipeline.ts";
+import { openPipeline, type PipelineOptions } from "../../src/diffusion/pipeline/pipeline.ts";
 import { testGpu } from "../gpu.ts";
 import { type Files, memoryFolder, tinyPipeline } from "../tiny-pipelines.ts";
 import { expectError } from "./tiny-engine.ts";
@@ -58,6 +59,22 @@ it.each([{}, { storage: "f16", weights: "q8" } as const])(
     expect(left).toBe(0);
   },
 );
+
+it("neighbours are counted: more texts, the encoder of their pictures, and what the U-Net keeps of them", async () => {
+  const pipeline = await open();
+  const picture = { width: 1, height: 1, pixels: Uint8Array.of(255, 0, 0, 255) };
+  const neighbors = [{ picture, caption: "a fox" }];
+  const [plain, shown] = [pipeline.plan(request).parts, pipeline.plan({ ...request, neighbors }).parts];
+  const names = ["sd/text_encoder", "sd/vae encoder", "sd/unet", "sd/vae"];
+  expect(shown.map(({ name }) => name)).toEqual(names);
+  const bytes = (parts: typeof plain, name: string) => totalBytes(parts.find((part) => part.name === name)!.needs);
+  for (const name of ["sd/text_encoder", "sd/unet"]) expect(bytes(shown, name)).toBeGreaterThan(bytes(plain, name));
+  const bounded = await open({ memory: bytes(plain, "sd/unet") });
+  const { loaded } = await watched(async (watch) =>
+    expectError(bounded.generate({ ...request, neighbors }, watch), "limit", /^sd\/unet needs /),
+  );
+  expect(loaded).toEqual([]);
+});
 
 it("a request over the budget loads nothing at all, and one within it draws", async () => {
   const [text, unet, decoder] = (await open()).plan(request).parts.map(({ needs }) => totalBytes(needs));

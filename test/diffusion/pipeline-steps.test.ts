@@ -6,11 +6,13 @@ import { openPipeline } from "../../src/diffusion/pipeline/pipeline.ts";
 import type { LowPictures, PipelineRequest } from "../../src/diffusion/pipeline/request.ts";
 import { openCheckpoint } from "../../src/io/checkpoint.ts";
 import { subfolder } from "../../src/io/folder.ts";
+import type { Picture } from "../../src/io/picture.ts";
 import { randomNormal } from "../../src/ops/random_normal.ts";
 import { testGpu } from "../gpu.ts";
 import { runUnet } from "../models/run_diffusers.ts";
 import { Random, relativeError } from "../ops/harness.ts";
 import { memoryFolder, tinyPipeline } from "../tiny-pipelines.ts";
+import { shownNeighbors, somePicture } from "./shown-neighbors.ts";
 
 const seed = 5;
 const gamma = 3;
@@ -48,10 +50,17 @@ async function firstStep(
   const onStep = async (_: number, __: number, generation: { values(): Promise<Float32Array> }) =>
     void states.push(await generation.values());
   await pipeline.generate({ prompt: "a red fox", seed, steps: 2, gamma, ...request }, { onStep });
-  const text = await pipeline.encode("a red fox", "");
+  const { neighbors = [] } = request;
+  const captions = neighbors.map(({ caption }) => caption);
+  const text = await pipeline.encode("a red fox", "", {}, captions);
   const { definition } = pipeline;
+  const pictures = neighbors.map(({ picture }) => picture as Picture);
+  // Sigma is 0.1 at time 56.
+  const joined = { levels: [1, 2], time: 56 };
   const [height, width, channels] = extent;
   const x = noiseOf(extent);
+  const others =
+    pictures.length > 0 ? await shownNeighbors(pipeline, folder, pictures, text.states, joined) : undefined;
   const checkpoint = await openCheckpoint(subfolder(folder, "unet"));
   /** Answers for the pixels from (top, left), with the text and without it. */
   const evaluate = async (top: number, left: number, rows: number, columns: number) => {
@@ -66,8 +75,9 @@ async function firstStep(
       size: [rows, columns],
       sample: Float32Array.from([...pixels, ...pixels].flat()),
       time: Float32Array.of(time),
-      text: text.states,
+      text: text.states.slice(0, 2 * text.tokens * definition.unet.text.inputs),
       texts: [2, text.tokens],
+      ...(others && { neighbors: others }),
       ...(level && { classes: level }),
     });
     const half = evaluated.length / 2;
@@ -179,6 +189,13 @@ it("DeepFloyd IF takes a step as DDPM's formula has it, the variance being what 
   const extent = [16, 16, 3] as const;
   const step = await firstStep("IFPipeline", extent, 500, {});
   expectClose("IF-I", step.state, ddpm(step, 500, extent));
+});
+
+it("and so with a neighbour, hardly noised, and its caption", async () => {
+  const extent = [16, 16, 3] as const;
+  const neighbors = [{ picture: somePicture(3), caption: "a cat" }];
+  const step = await firstStep("IFPipeline", extent, 500, { neighbors, guidance: { mode: "text-only" } });
+  expectClose("IF-I with a neighbour", step.state, ddpm(step, 500, extent));
 });
 
 it("its second stage sees the smaller picture enlarged and noised, and is told how much", async () => {

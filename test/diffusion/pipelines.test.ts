@@ -1,8 +1,9 @@
 // Pipelines of public models from their folders: whole drawings against the published formulas, determinism, batches, abortion, loss of the device.
 import { beforeAll, describe, expect, it } from "vitest";
+import { generateCascade } from "../../src/diffusion/pipeline/cascade.ts";
 import { readPipeline } from "../../src/diffusion/pipeline/definition.ts";
 import type { PipelineClass } from "../../src/diffusion/pipeline/model-index.ts";
-import { generateCascade, openPipeline, type Pipeline } from "../../src/diffusion/pipeline/pipeline.ts";
+import { openPipeline, type Pipeline } from "../../src/diffusion/pipeline/pipeline.ts";
 import { selectTensors } from "../../src/io/checkpoint.ts";
 import { openSafetensors } from "../../src/io/safetensors.ts";
 import { vaeDecoder, vaeTensorName } from "../../src/models/diffusers/vae.ts";

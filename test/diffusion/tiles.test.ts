@@ -1,6 +1,7 @@
 // Pictures in tiles: decoding and upscaling what is too large for the device, and that nobody sees where the tiles meet.
 import { beforeAll, describe, expect, it } from "vitest";
-import { generateCascade, openPipeline, type PipelineOptions } from "../../src/diffusion/pipeline/pipeline.ts";
+import { generateCascade } from "../../src/diffusion/pipeline/cascade.ts";
+import { openPipeline, type PipelineOptions } from "../../src/diffusion/pipeline/pipeline.ts";
 import type { LowPictures } from "../../src/diffusion/pipeline/request.ts";
 import { addTile, cutTile, tileCount, tilingOf } from "../../src/diffusion/pipeline/tiles.ts";
 import { ownGpu, testGpu } from "../gpu.ts";

@@ -1,6 +1,6 @@
 // Small graphs for the tests of passes, an adapter that is not there, and what a graph computes by its ops' references.
 import type { DeviceTraits } from "../../src/gpu/gpu.ts";
-import { type Graph, GraphBuilder, type Value } from "../../src/graph/graph.ts";
+import { type Graph, GraphBuilder, type Node, type Value } from "../../src/graph/graph.ts";
 import { add, concat, conv2d, groupNorm, upsample2x } from "../../src/graph/layers.ts";
 import { type ReferenceTensor, sizeOf } from "../../src/ops/op.ts";
 import { Random } from "../ops/harness.ts";
@@ -53,11 +53,12 @@ export function fusibleGraph(): Graph {
   return g.finish();
 }
 
-/** The graph's outputs in f64, node by node, from its inputs by name and its weights as they lie in memory. */
+/** The graph's outputs in f64, node by node, from its inputs by name and its weights as they lie in memory. `instead`: what a node gives, where not what its op says. */
 export function interpret(
   graph: Graph,
   inputs: Readonly<Record<string, Float64Array>>,
   weights: ReadonlyMap<Value, Float64Array> = new Map(),
+  instead: (node: Node, operands: readonly (ReferenceTensor | null)[]) => Float64Array | undefined = () => undefined,
 ): Map<string, Float64Array> {
   const known = new Map<Value, ReferenceTensor>();
   const tensorOf = (value: Value): ReferenceTensor => {
@@ -67,12 +68,10 @@ export function interpret(
     if (source.kind === "weight") return { shape: type.shape, data: weights.get(value)! };
     return known.get(value)!;
   };
-  for (const { op, inputs: operands, output, attributes } of graph.nodes) {
-    const data = op.reference(
-      operands.map((value) => value && tensorOf(value)),
-      output.type,
-      attributes,
-    );
+  for (const node of graph.nodes) {
+    const { op, output, attributes } = node;
+    const operands = node.inputs.map((value) => value && tensorOf(value));
+    const data = instead(node, operands) ?? op.reference(operands, output.type, attributes);
     known.set(output, { shape: output.type.shape, data });
   }
   return new Map([...graph.outputs].map(([name, value]) => [name, tensorOf(value).data]));

@@ -3,7 +3,7 @@ import { compileGraph } from "../../src/graph/compile.ts";
 import { createExecutor, type TensorData } from "../../src/graph/executor.ts";
 import { GraphBuilder, type Value, weightsOf } from "../../src/graph/graph.ts";
 import { openSafetensors, type Safetensors, toFloat32 } from "../../src/io/safetensors.ts";
-import { type ShownText, unet, unetTables } from "../../src/models/diffusers/unet.ts";
+import { type Shown, unet, unetKeysAndValues, unetTables } from "../../src/models/diffusers/unet.ts";
 import type { UnetConfig } from "../../src/models/diffusers/unet_config.ts";
 import { loadWeights } from "../../src/models/weights.ts";
 import { fixture, fixtureText } from "../fixture.ts";
@@ -50,11 +50,12 @@ export async function runGraph(
   return y;
 }
 
-/** What the same graph's output `y` is by its ops' f64 references. */
+/** What the same graph's output `y` is by its ops' f64 references; `instead`: as in `interpret`. */
 export async function interpretGraph(
   checkpoint: Safetensors,
   build: (g: GraphBuilder) => Value,
   inputs: ReadonlyMap<string, TensorData>,
+  instead?: Parameters<typeof interpret>[3],
 ): Promise<Float64Array> {
   const g = new GraphBuilder("f32");
   g.output("y", build(g));
@@ -63,14 +64,13 @@ export async function interpretGraph(
   for (const value of weightsOf(graph)) {
     if (value.source.kind !== "weight") continue;
     const { names, shape, layout } = value.source.weight;
-    const parts: number[] = [];
-    for (const name of names)
-      parts.push(...toFloat32(await checkpoint.read(name), checkpoint.tensors.get(name)!.dtype));
-    const joined = Float32Array.from(parts);
+    const parts: Float32Array[] = [];
+    for (const name of names) parts.push(toFloat32(await checkpoint.read(name), checkpoint.tensors.get(name)!.dtype));
+    const joined = Float32Array.from(parts.flatMap((part) => [...part]));
     weights.set(value, Float64Array.from(repack(joined, [shape[0]! * names.length, ...shape.slice(1)], layout)));
   }
   const given = Object.fromEntries([...inputs].map(([name, data]) => [name, Float64Array.from(data)]));
-  return interpret(graph, given, weights).get("y")!;
+  return interpret(graph, given, weights, instead).get("y")!;
 }
 
 /** One evaluation of a U-Net. */
@@ -88,8 +88,12 @@ export interface UnetExample {
   readonly texts: readonly [rows: number, length: number];
   /** [B] */
   readonly classes?: TensorData;
-  /** What each sample sees; its own row whole when absent. */
-  readonly shown?: readonly ShownText[];
+  /** What each sample sees; its own row whole, and all neighbours, when absent. */
+  readonly shown?: readonly Shown[];
+  /** Pictures that attentions of these levels see, each with the text of its own row. */
+  readonly neighbors?: Pick<UnetExample, "sample" | "size" | "time" | "text" | "texts"> & {
+    readonly levels: readonly number[];
+  };
 }
 
 /** Runs it; prediction [B, H, W, outputs]. `change`: of the tables that say who attends to what. */
@@ -97,17 +101,21 @@ export async function runUnet(
   example: UnetExample,
   change: (table: Uint32Array<ArrayBuffer>) => Uint32Array<ArrayBuffer> = (table) => table,
 ): Promise<Float32Array> {
-  const { config, size, texts, classes } = example;
+  const { config, size, texts, classes, neighbors } = example;
   const batch = example.sample.length / size[0] / size[1] / config.inputs;
-  const shown = example.shown ?? Array.from({ length: batch }, (_, row) => ({ row, length: texts[1] }));
+  const count = neighbors?.texts[0] ?? 0;
+  const all = (_: unknown, row: number) => ({ row, length: texts[1], neighbors: count });
+  const shown = example.shown ?? Array.from({ length: batch }, all);
   const inputs = new Map<string, TensorData>([
     ["sample", example.sample],
     ["time", example.time],
     ["text", example.text],
   ]);
-  for (const [name, table] of unetTables(config, size, shown))
+  const others = neighbors && { levels: neighbors.levels, height: neighbors.size[0], width: neighbors.size[1] };
+  for (const [name, table] of unetTables(config, size, shown, others))
     inputs.set(name, name === "rows" ? table : change(table));
   if (classes) inputs.set("classes", classes);
+  for (const name of ["sample", "time", "text"] as const) if (neighbors) inputs.set(`other.${name}`, neighbors[name]);
   const build = (g: GraphBuilder) =>
     unet(g, config, {
       sample: g.input("sample", [batch, ...size, config.inputs], "step"),
@@ -116,6 +124,17 @@ export async function runUnet(
       ...(classes && {
         classes: g.input("classes", [batch], "request", classes instanceof Uint32Array ? "u32" : "f32"),
       }),
+      ...(neighbors && { neighbors: { levels: neighbors.levels, keysAndValues: keysAndValues(g, config, neighbors) } }),
     });
   return runGraph(example.storage, example.checkpoint, build, inputs);
+}
+
+function keysAndValues(g: GraphBuilder, config: UnetConfig, neighbors: NonNullable<UnetExample["neighbors"]>) {
+  const { texts, size, time, levels } = neighbors;
+  const inputs = {
+    sample: g.input("other.sample", [texts[0], ...size, config.inputs], "request"),
+    time: g.input("other.time", [time.length], "request"),
+    text: g.input("other.text", [...texts, config.text.inputs], "request"),
+  };
+  return unetKeysAndValues(g, config, inputs, levels);
 }

@@ -2,7 +2,8 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decodePng } from "../../src/io/png.ts";
+import { decodePng, encodePng } from "../../src/io/png.ts";
+import { somePicture } from "../diffusion/shown-neighbors.ts";
 import { json, tinyPipeline, writeFiles } from "../tiny-pipelines.ts";
 import { filesIn, newFolder, reimagen, remove } from "./command-line.ts";
 
@@ -13,6 +14,7 @@ beforeAll(async () => {
   await writeFiles(join(folder, "x4"), await tinyPipeline("StableDiffusionUpscalePipeline"));
   await writeFiles(join(folder, "if"), await tinyPipeline("IFPipeline"));
   await writeFiles(join(folder, "if2"), await tinyPipeline("IFSuperResolutionPipeline"));
+  await writeFile(join(folder, "cat.png"), encodePng(somePicture(3, 30, 20), {}));
 });
 afterAll(() => remove(folder));
 
@@ -41,6 +43,34 @@ describe("reimagen generate --model", () => {
     expect(JSON.parse(alone.text.settings!)).toMatchObject({ sampler: "ddim", steps: 2, guidance: { gammaP: 7.5 } });
   });
 
+  it("draws with neighbours, by hand and found by the prompt, and says inside which they were", async () => {
+    const draw = ["generate", "--model", "sd", "a moose in the snow", "--steps", "2", "--json"];
+    const shown = ["--neighbor", "cat.png=a cat", "-k", "1", "--eta", "0.25", "--gamma-n", "2", "-o", "shown.png"];
+    const { code, stdout, stderr } = await run(...draw, ...shown);
+    expect([stderr, code]).toEqual(["", 0]);
+    const { neighbors, settings, warnings } = JSON.parse(stdout);
+    expect(neighbors).toMatchObject([
+      { caption: "a cat", file: "cat.png" },
+      { entity: expect.stringContaining("moose") },
+    ]);
+    expect(settings.guidance).toMatchObject({ mode: "interleaved", eta: 0.25, gammaP: 7.5, gammaN: 2 });
+    expect(warnings).toEqual([]);
+    const drawn = await read("shown.png");
+    expect(JSON.parse(drawn.text.neighbors!)).toEqual(neighbors);
+    const levels = [
+      "--neighbor-levels",
+      "0,1",
+      "--neighbor-noise",
+      "0.3",
+      "--guidance",
+      "entangled",
+      "-o",
+      "otherwise.png",
+    ];
+    expect((await run(...draw, "--neighbor", "cat.png=a cat", ...levels)).stderr).toBe("");
+    expect((await read("otherwise.png")).picture.pixels).not.toEqual(drawn.picture.pixels);
+  });
+
   it("draws with DeepFloyd IF and enlarges by its second stage and the x4 upscaler, in 8 bits, and reports to programs", async () => {
     const stages = ["--model", "if", "--upscale", "if2", "--upscale", "x4"];
     const options = ["--steps", "2", "--gamma-p", "2", "--weights", "q8", "--json", "-o", "large.png"];
@@ -62,8 +92,21 @@ describe("reimagen generate --model", () => {
   });
 
   it.each<[string, string[], number, RegExp]>([
-    ["neighbours", ["--model", "sd", "-k", "2"], 2, /--retrieve does not go with this model: sd is a pipeline/],
-    ["settings of the shipped model", ["--model", "sd", "--eta", "0.5"], 2, /--eta does not go with this model/],
+    [
+      "too many neighbours",
+      ["--model", "sd", "-k", "9"],
+      2,
+      /at most 8 neighbours are possible, got 9 \(9 to retrieve/,
+    ],
+    [
+      "neighbours of an upscaler",
+      ["--model", "x4", "--picture", "cat.png", "-k", "1"],
+      2,
+      /x4 is an upscaler: neighbours are/,
+    ],
+    ["a neighbour that is not there", ["--model", "sd", "--neighbor", "dog.png=a dog"], 3, /dog\.png cannot be read/],
+    ["what neighbours alone need", ["--model", "sd", "--eta", "0.5"], 2, /--eta does not go with this model: sd is/],
+    ["thresholding", ["--model", "sd", "--threshold", "none"], 2, /--threshold does not go with this model: sd is/],
     ["settings of pipelines for the shipped model", ["--negative", "x"], 2, /--negative does not go with this model/],
     ["a size that is none", ["--model", "sd", "--size", "64"], 2, /It must be <width>x<height>, such as 768x512/],
     [

@@ -1,4 +1,4 @@
-// The parts of a pipeline that are loaded by themselves: text encoder, U-Net, and the decoder of its latents.
+// The parts of a pipeline that are loaded by themselves: text encoder, U-Net, the decoder of its latents, and their encoder for neighbours.
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type Graph, GraphBuilder, weightsOf } from "../../graph/graph.ts";
 import { openCheckpoint, selectTensors } from "../../io/checkpoint.ts";
@@ -6,7 +6,7 @@ import { type Folder, subfolder } from "../../io/folder.ts";
 import type { Safetensors } from "../../io/safetensors.ts";
 import { clipTextEncoder, clipTextLeaves } from "../../models/clip_text.ts";
 import type { UnetConfig } from "../../models/diffusers/unet_config.ts";
-import { vaeDecoder, vaeTensorName } from "../../models/diffusers/vae.ts";
+import { vaeDecoder, vaeEncoder, vaeTensorName } from "../../models/diffusers/vae.ts";
 import type { VaeConfig } from "../../models/diffusers/vae_config.ts";
 import { t5Encoder, t5Leaves, t5Names } from "../../models/t5.ts";
 import { checkCheckpoint, loadWeights } from "../../models/weights.ts";
@@ -102,6 +102,23 @@ export function decoderPart(config: VaeConfig, storage: Storage): Part<LatentSha
       const values = vaeDecoder(g, config, latents);
       g.output("values", values);
       g.output("picture", g.apply(toRgba8, [values], {}));
+      return g.finish();
+    },
+  };
+}
+
+/** Input: `pictures` [1, 2^(levels - 1) H, .. W, 3] in [-1, 1]. Output: `moments` [1, H, W, 2 C] of their latents. */
+export function encoderPart(config: VaeConfig, storage: Storage): Part<LatentShape> {
+  const activations = config.wantsSingle ? "f32" : storage.activations;
+  const scale = 2 ** (config.channels.length - 1);
+  return {
+    name: "vae",
+    probe: { height: 1, width: 1 },
+    rename: (name) => vaeTensorName("encoder", name),
+    graph({ height, width }) {
+      const g = new GraphBuilder(activations);
+      const pictures = g.input("pictures", [1, scale * height, scale * width, config.inputs], "request");
+      g.output("moments", vaeEncoder(g, config, pictures));
       return g.finish();
     },
   };

@@ -11,7 +11,8 @@ import type { Resident } from "../resident.ts";
 import { decodeLatent } from "./decode.ts";
 import { type PipelineDefinition, readPipeline, type TextConfig, textWidth } from "./definition.ts";
 import { type PlannedPart, planPart, type Storage } from "./memory.ts";
-import { decoderPart, type LatentShape, type Part, type TextShape, textPart, unetPart } from "./parts.ts";
+import { type NeighborShape, neighborLatents, neighborPixels } from "./neighbors.ts";
+import { decoderPart, encoderPart, type LatentShape, type Part, type TextShape, textPart, unetPart } from "./parts.ts";
 import { type Bounds, type DrawingPlan, isCut, planDrawing, plannedParts, textChoice, tileWarnings } from "./plan.ts";
 import {
   decidePipeline,
@@ -22,7 +23,7 @@ import {
 } from "./request.ts";
 import { runOnce } from "./run-once.ts";
 import { openSlot, prepareSlot, type Slot, withSlot } from "./slot.ts";
-import { openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
+import { firstTexts, openWords, prepareTexts, type TextStates, tokensOf } from "./text.ts";
 import { borrowTiled, giveBack, tileShape } from "./tiled-unet.ts";
 import { type Tiling, tilingOf } from "./tiles.ts";
 import { textRows, type UnetShape, unetConditions, unetModel } from "./unet-model.ts";
@@ -72,7 +73,8 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
   const definition = await readPipeline(folder, signal);
   const { text, unet, vae, noising } = definition;
   const wanted = { activations: options.storage ?? "f32", weights: options.weights } as const;
-  const slot = <Shape>(make: (storage: Storage) => Part<Shape>) => openSlot(folder, make, wanted, signal);
+  const slot = <Shape>(make: (storage: Storage) => Part<Shape>, until = signal) =>
+    openSlot(folder, make, wanted, until);
   const textOf = sharesText(definition, after) ? after : undefined;
   const reader = async () => {
     if (!text)
@@ -83,6 +85,7 @@ export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOp
     reader: textOf ?? (await reader()),
     unet: await slot((as) => unetPart(unet, Boolean(noising), as)),
     decoder: vae && { vae, slot: await slot((as) => decoderPart(vae, as)) },
+    encoder: vae && ((until) => slot((as) => encoderPart(vae, as), until)),
     bounds: { keep: options.keep ?? false, memory: options.memory, tile: options.tile },
   });
 }
@@ -106,6 +109,8 @@ interface Contents {
   readonly reader: Reader | Pipeline;
   readonly unet: Slot<UnetShape>;
   readonly decoder: { readonly vae: VaeConfig; readonly slot: Slot<LatentShape> } | undefined;
+  /** Opens what makes latents of neighbours; drawing without them does without it. */
+  readonly encoder: ((signal: AbortSignal | undefined) => Promise<Slot<LatentShape>>) | undefined;
   readonly bounds: Bounds;
 }
 
@@ -116,7 +121,8 @@ const stepsAhead = 2;
 export class Pipeline {
   readonly #contents: Contents;
   /** The texts that were encoded last: another picture of the same prompt, or the next stage, needs no text encoder. */
-  #encoded: { readonly key: string; readonly states: TextStates } | undefined;
+  #encoded: { readonly texts: readonly string[]; readonly states: TextStates } | undefined;
+  #encoder: Slot<LatentShape> | undefined;
   #generation: Generation | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #disposed = false;
@@ -132,7 +138,7 @@ export class Pipeline {
 
   /**
    * Draws; several calls are served one after the other. A part that the device cannot hold is refused before it is loaded; when a device of
-   * our own is lost, goes on from the last step on a new one. Throws `prompt`, `argument`, `shape`, `limit`, `not-finite`, `checkpoint`, `aborted`
+   * our own is lost, goes on from the last step on a new one. Throws `prompt`, `argument`, `picture`, `shape`, `limit`, `not-finite`, `checkpoint`, `aborted`
    * or, on an adopted device, `device-lost`; the pipeline stays usable.
    */
   generate(request: PipelineRequest, options: PipelineGenerateOptions = {}): Promise<PipelineResult> {
@@ -148,39 +154,40 @@ export class Pipeline {
     return result;
   }
 
-  /** What its text encoder makes of a prompt, and of what it is guided away from. Throws what `generate` throws. */
-  encode(prompt: string, negative: string, options: PipelineGenerateOptions = {}): Promise<TextStates> {
-    return this.#encode(prompt, negative, options, () => undefined);
+  /** What its text encoder makes of a prompt, of what it is guided away from, and of captions. Throws what `generate` throws. */
+  encode(
+    prompt: string,
+    negative: string,
+    options: PipelineGenerateOptions = {},
+    captions: readonly string[] = [],
+  ): Promise<TextStates> {
+    return this.#encode([prompt, negative, ...captions], options, () => undefined);
   }
 
   /** `meanwhile` is called when the text encoder is on the device, about to run. */
   async #encode(
-    prompt: string,
-    negative: string,
+    texts: readonly string[],
     options: PipelineGenerateOptions,
     meanwhile: () => void,
   ): Promise<TextStates> {
-    const { reader } = this.#contents;
-    if (reader instanceof Pipeline) return reader.#encode(prompt, negative, options, meanwhile);
-    const key = JSON.stringify([prompt, negative]);
-    if (this.#encoded?.key === key) return this.#encoded.states;
-    const { ids, table, tokens, warnings } = prepareTexts(reader.words, reader.text, prompt, negative);
-    const shape = { texts: textRows, tokens };
+    const { reader, bounds } = this.#contents;
+    if (reader instanceof Pipeline) return reader.#encode(texts, options, meanwhile);
+    const known = this.#encoded;
+    if (known && texts.every((text, row) => text === known.texts[row])) return firstTexts(known.states, texts.length);
+    const { ids, table, tokens, warnings } = prepareTexts(reader.words, reader.text, texts);
+    const shape = { texts: texts.length, tokens };
     const inputs = new Map([
       ["ids", ids],
       ["table", table],
     ]);
     const { storage } = reader.encoder;
-    planPart(
-      textChoice(this.definition.name, { config: reader.text, storage }),
-      this.gpu.traits,
-      this.#contents.bounds.memory,
-    );
+    const choice = textChoice(this.definition.name, { config: reader.text, storage }, texts.length);
+    planPart(choice, this.gpu.traits, bounds.memory);
     const [states] = await this.#with(reader.encoder, options, (resident, compiling) => {
       meanwhile();
       return runOnce(this.gpu, resident, shape, inputs, ["states"], compiling);
     });
-    this.#encoded = { key, states: { states: states as Float32Array<ArrayBuffer>, tokens, warnings } };
+    this.#encoded = { texts, states: { states: states as Float32Array<ArrayBuffer>, tokens, warnings } };
     return this.#encoded.states;
   }
 
@@ -189,7 +196,7 @@ export class Pipeline {
     this.#disposed = true;
     this.#generation?.disposeWithEngine();
     const { reader, unet, decoder } = this.#contents;
-    for (const slot of [reader instanceof Pipeline ? undefined : reader.encoder, unet, decoder?.slot])
+    for (const slot of [reader instanceof Pipeline ? undefined : reader.encoder, this.#encoder, unet, decoder?.slot])
       if (slot) {
         slot.resident?.dispose();
         slot.checkpoint.drop();
@@ -221,17 +228,21 @@ export class Pipeline {
     const { settings, shape, plan } = decision;
     options.onPlan?.(this.definition.name, plannedParts(plan));
     const { unet, decoder } = this.#contents;
-    const text = await this.#encode(request.prompt, request.negative ?? "", options, () =>
-      prepareSlot(this.gpu, unet, plan.unet.graphs),
-    );
+    const { neighbors = [], prompt, negative = "" } = request;
+    // Before anything is loaded, as a picture may be broken.
+    const pixels = shape.neighbors && (await neighborPixels(this.gpu, neighbors, shape.neighbors, this.definition));
+    const texts = [prompt, negative, ...neighbors.map(({ caption }) => caption)];
+    const text = await this.#encode(texts, options, () => prepareSlot(this.gpu, unet, plan.unet.graphs));
+    this.#check(options);
+    const samples = pixels && (await this.#encodePictures(pixels, shape.neighbors!, options));
     this.#check(options);
     const { replaced } = this.definition;
     const warnings = [
-      ...text.warnings,
+      ...text.warnings.flat(),
       ...(replaced && !request.sampler ? [replaced] : []),
       ...tileWarnings(plan, this.#contents.bounds, pixelsPerValue(this.definition)),
     ];
-    const drawn = await this.#denoise(decision, request, text, warnings, options);
+    const drawn = await this.#denoise(decision, request, text, samples, warnings, options);
     this.#check(options);
     const { pictures, values } = decoder
       ? await this.#decode(decoder, drawn.values, shape, plan.decoder?.tiling, options)
@@ -246,16 +257,25 @@ export class Pipeline {
   }
 
   async #denoise(
-    { shape, settings, seeds, coefficients, guidance, noiseLevel, plan }: PipelineDecision & { plan: DrawingPlan },
+    decision: PipelineDecision & { plan: DrawingPlan },
     { low }: PipelineRequest,
-    text: TextStates,
+    { states }: TextStates,
+    samples: Float32Array<ArrayBuffer> | undefined,
     warnings: readonly string[],
     options: PipelineGenerateOptions,
   ): Promise<{ pictures: readonly Picture[]; values: Float32Array<ArrayBuffer> }> {
+    const { shape, settings, seeds, coefficients, guidance, noiseLevel, schedule, neighborTime, plan } = decision;
     const { unet, noising } = this.definition;
     const noised = low && noising && { values: low.values, schedule: noising.schedule, level: noiseLevel };
+    const prompts = textRows * shape.tokens * unet.text.inputs;
+    const neighbors = samples && { samples, text: states.subarray(prompts), schedule, time: neighborTime };
     const seen = isCut(plan.unet.tiling) ? tileShape(shape, plan.unet.tiling) : shape;
-    const conditions = unetConditions(unet, seen, { text: text.states, seeds, ...(noised && { low: noised }) });
+    const conditions = unetConditions(unet, seen, {
+      text: states.subarray(0, prompts),
+      seeds,
+      ...(noised && { low: noised }),
+      ...(neighbors && { neighbors }),
+    });
     const inputs = { conditions, seeds, coefficients, guidance };
     const { tiling } = plan.unet;
     return this.#with(this.#contents.unet, options, async (resident, compiling) => {
@@ -282,6 +302,20 @@ export class Pipeline {
         generation.dispose();
       }
     });
+  }
+
+  /** Neighbours as the U-Net draws them: the pixels themselves, or latents. */
+  async #encodePictures(
+    pixels: Float32Array<ArrayBuffer>,
+    shape: NeighborShape,
+    options: PipelineGenerateOptions,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const { vae } = this.definition;
+    this.#encoder ??= await this.#contents.encoder?.(options.signal);
+    if (!vae || !this.#encoder) return pixels;
+    return this.#with(this.#encoder, options, (resident, compiling) =>
+      neighborLatents(this.gpu, resident, pixels, shape, vae, compiling),
+    );
   }
 
   /** One picture after the other: they are large. */
@@ -334,31 +368,4 @@ export class Pipeline {
 
 function disposed(): ReimagenError {
   return new ReimagenError("aborted", "the pipeline has been disposed of");
-}
-
-/**
- * Draws with a first stage, and enlarges with one upscaler after the other; the size is the first stage's. What one of them cannot do is refused before
- * the first one is loaded. Throws what `generate` throws.
- */
-export async function generateCascade(
-  [first, ...upscalers]: readonly [Pipeline, ...Pipeline[]],
-  request: PipelineRequest,
-  { onPlan, ...options }: PipelineGenerateOptions = {},
-): Promise<PipelineResult> {
-  const { size, low: _, ...shared } = request;
-  let planned = first.plan(request);
-  onPlan?.(first.definition.name, planned.parts);
-  for (const upscaler of upscalers) {
-    const { pictures, width, height } = planned;
-    const blank = new Float32Array(pictures * width * height * 3);
-    planned = upscaler.plan({ ...shared, low: { width, height, values: blank } });
-    onPlan?.(upscaler.definition.name, planned.parts);
-  }
-  let result = await first.generate(request, options);
-  const warnings = new Set(result.warnings);
-  for (const upscaler of upscalers) {
-    result = await upscaler.generate({ ...shared, low: result.values }, options);
-    for (const warning of result.warnings) warnings.add(warning);
-  }
-  return { ...result, warnings: [...warnings] };
 }

@@ -13,7 +13,7 @@ import {
   showBytes,
   totalBytes,
 } from "./memory.ts";
-import { decoderPart, textPart, unetPart } from "./parts.ts";
+import { decoderPart, encoderPart, textPart, unetPart } from "./parts.ts";
 import { pixelsPerValue } from "./request.ts";
 import { tokensOf } from "./text.ts";
 import { tiledLoop, tileShape } from "./tiled-unet.ts";
@@ -34,6 +34,8 @@ export interface Bounds {
 export interface DrawingPlan {
   /** Absent where another pipeline reads the text. */
   readonly text?: RunningPart;
+  /** Of neighbours' pictures. */
+  readonly encoder?: RunningPart;
   readonly unet: RunningPart;
   readonly decoder?: RunningPart;
 }
@@ -85,8 +87,20 @@ export function planDrawing(
         decoderPart(vae, storage).graph({ height: rows.length, width: columns.length }),
       ],
     };
+  const { neighbors } = shape;
+  const encoding = vae &&
+    storages.decoder &&
+    neighbors && {
+      name: `${name}/vae encoder`,
+      storage: storages.decoder,
+      tilings: [],
+      graphs: (storage: Storage) => [
+        encoderPart(vae, storage).graph({ height: neighbors.side, width: neighbors.side }),
+      ],
+    };
   const plan = {
-    ...(text && { text: planPart(textChoice(name, text), traits, memory) }),
+    ...(text && { text: planPart(textChoice(name, text, textRows + (neighbors?.count ?? 0)), traits, memory) }),
+    ...(encoding && { encoder: planPart(encoding, traits, memory) }),
     unet: planPart(denoising, traits, memory),
     ...(decoding && { decoder: planPart(decoding, traits, memory) }),
   };
@@ -95,8 +109,12 @@ export function planDrawing(
 }
 
 /** The text encoder of a pipeline's folder. */
-export function textChoice(name: string, { config, storage }: NonNullable<Storages["text"]>): PartChoice {
-  const shape = { texts: textRows, tokens: tokensOf(config) };
+export function textChoice(
+  name: string,
+  { config, storage }: NonNullable<Storages["text"]>,
+  texts: number,
+): PartChoice {
+  const shape = { texts, tokens: tokensOf(config) };
   const graphs = (storage: Storage) => [textPart(config, storage).graph(shape)];
   return { name: `${name}/text_encoder`, storage, tilings: [], graphs };
 }
@@ -107,8 +125,8 @@ export function isCut(tiling: Tiling | undefined): tiling is Tiling {
 }
 
 /** The parts in the order in which they run. */
-export function plannedParts({ text, unet, decoder }: DrawingPlan): PlannedPart[] {
-  const running = [text, unet, decoder].filter((part) => part !== undefined);
+export function plannedParts({ text, encoder, unet, decoder }: DrawingPlan): PlannedPart[] {
+  const running = [text, encoder, unet, decoder].filter((part) => part !== undefined);
   return running.map(({ graphs: _, ...part }) => part);
 }
 

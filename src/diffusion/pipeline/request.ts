@@ -2,15 +2,18 @@
 import { ReimagenError } from "../../errors.ts";
 import type { Picture } from "../../io/picture.ts";
 import { levelSizes } from "../../models/diffusers/unet.ts";
-import { guidanceSteps } from "../guidance.ts";
+import { type GuidanceSettings, guidanceMode, guidanceSteps } from "../guidance.ts";
+import type { NeighborPicture } from "../neighbors.ts";
 import { keyOf } from "../philox.ts";
 import { checkInteger } from "../range.ts";
 import { type Sampler, stepCoefficients } from "../samplers.ts";
+import type { DiscreteSchedule } from "../schedule.ts";
 import type { SchedulerConfig } from "../scheduler-config.ts";
 import { type SamplingSettings, samplingSettings } from "../settings.ts";
 import type { StepCoefficients } from "../step.ts";
 import { defaults, type PipelineDefinition } from "./definition.ts";
 import type { Storage } from "./memory.ts";
+import { decideNeighbors, neighborTime } from "./neighbors.ts";
 import type { UnetShape } from "./unet-model.ts";
 
 /** What to draw. */
@@ -32,6 +35,17 @@ export interface PipelineRequest {
   readonly etaDdim?: number;
   /** Weight of the text; 1 is none. Default: as diffusers has it for the pipeline's class. */
   readonly gamma?: number;
+  /**
+   * Up to 8 pictures that show what something looks like, in any form and of any size. No public model was trained to look at them: its attentions to a feature map
+   * itself see the neighbours' keys and values beside their own, in one softmax (see `neighborLevels`). For an upscaler's first stage, not for itself.
+   */
+  readonly neighbors?: readonly NeighborPicture[];
+  /** As a model takes it that was trained with neighbours. Default with neighbours: interleaved, as `defaultSettings` has it; without: text-only. `gammaP` is `gamma`, unless given. */
+  readonly guidance?: Partial<GuidanceSettings>;
+  /** Noise that is laid on neighbours: sigma in [0, 1], of which the nearest that the noise schedule has is taken. Default 0.1. */
+  readonly neighborNoise?: number;
+  /** Levels of the U-Net that see neighbours, 0 being the finest. Default: all whose feature maps attend to themselves, except 0, which costs most. */
+  readonly neighborLevels?: readonly number[];
   /** The smaller pictures, for an upscaler. */
   readonly low?: LowPictures;
   /** How noisy an upscaler's smaller picture is made: a time of its noise schedule. Default: as diffusers has it for the pipeline's class. */
@@ -54,6 +68,9 @@ export interface PipelineDecision {
   readonly coefficients: readonly StepCoefficients[];
   readonly guidance: ReturnType<typeof guidanceSteps>[];
   readonly noiseLevel: number;
+  readonly schedule: DiscreteSchedule;
+  /** To which neighbours are noised. */
+  readonly neighborTime: number;
 }
 
 /** Pictures as an upscaler takes them; transparency shows white. Throws `argument` where their sizes differ. */
@@ -81,8 +98,9 @@ export function decidePipeline(
   tokens: number,
   storage: Storage,
 ): PipelineDecision {
-  const { low } = request;
-  if (request.prompt.trim() === "") throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty");
+  const { low, neighbors: { length: given } = [] } = request;
+  if (request.prompt.trim() === "" && given === 0)
+    throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty and there are no neighbours");
   const pictures = countOf(definition, request);
   const noiseLevel = noiseLevelOf(definition, request);
   const { schedule, prediction, ...sampling } = definition.scheduler(request.sampler);
@@ -92,22 +110,25 @@ export function decidePipeline(
   // The last picture's seed must be in range too.
   keyOf(seeds.at(-1)!);
   const [height, width] = extentOf(definition, request);
+  const neighbors = decideNeighbors(definition, request, Math.max(height, width));
+  const guidance = seeds.map((seed) => guidanceSteps(settings.guidance, coefficients.length, seed));
   const shape: UnetShape = {
     storage: storage.activations,
     weights: storage.weights,
     pictures,
-    evaluations: settings.guidance.gammaP === 1 ? 1 : 2,
+    evaluations: guidance.flat().some(({ base }) => base) ? 2 : 1,
     height,
     width,
     tokens,
     ...(low && { low: { height: low.height, width: low.width } }),
+    ...(neighbors && { neighbors }),
     thresholding: settings.thresholding,
     stochastic: coefficients.some(({ cn }) => cn !== 0),
     multistep: coefficients.some(({ c1 }) => c1 !== 0),
     learnedVariance: settings.variance === "learned_range",
   };
-  const guidance = seeds.map((seed) => guidanceSteps(settings.guidance, coefficients.length, seed));
-  return { shape, settings, seeds, coefficients, guidance, noiseLevel };
+  const time = neighborTime(schedule, request.neighborNoise);
+  return { shape, settings, seeds, coefficients, guidance, noiseLevel, schedule, neighborTime: time };
 }
 
 /** How many pictures; an upscaler has one of each smaller one. */
@@ -139,16 +160,17 @@ function noiseLevelOf({ noising, unet }: PipelineDefinition, { noiseLevel }: Pip
 
 function settingsOf(
   definition: PipelineDefinition,
-  { steps, etaDdim, gamma, seed }: PipelineRequest,
+  { steps, etaDdim, gamma, seed, guidance, neighbors = [] }: PipelineRequest,
   { sampler, thresholding }: Pick<SchedulerConfig, "sampler" | "thresholding">,
 ): SamplingSettings {
   const usual = defaults[definition.class];
+  const mode = guidanceMode(guidance?.mode ?? "interleaved", neighbors.length);
   return samplingSettings({
     ...sampler,
     steps: steps ?? usual.steps,
     ...(etaDdim !== undefined && { etaDdim }),
     thresholding,
-    guidance: { mode: "text-only", gammaP: gamma ?? usual.gamma },
+    guidance: { ...guidance, mode, gammaP: guidance?.gammaP ?? gamma ?? usual.gamma },
     seed,
   });
 }

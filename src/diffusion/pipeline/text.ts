@@ -2,30 +2,29 @@
 import { ReimagenError } from "../../errors.ts";
 import { type Folder, subfolder } from "../../io/folder.ts";
 import { openTokenizer } from "../../io/tokenizer.ts";
-import type { Tokenizer } from "../../io/tokens.ts";
+import type { TokenizedText, Tokenizer } from "../../io/tokens.ts";
 import type { TextConfig } from "./definition.ts";
-import { textRows } from "./unet-model.ts";
 
 /** What Stable Diffusion and DeepFloyd IF were trained with: so many tokens, padding included. */
 export const mostTokens = 77;
 
-/** What a text encoder made of a prompt and of what stands in its place where the text is left out. */
+/** What a text encoder made of a prompt, of what stands in its place where the text is left out, and of captions. */
 export interface TextStates {
-  /** [2, T, D] */
+  /** [R, T, D] */
   readonly states: Float32Array<ArrayBuffer>;
   readonly tokens: number;
-  /** Text that was cut, words that the encoder does not know. */
-  readonly warnings: readonly string[];
+  /** Of each text: what was cut, words that the encoder does not know. */
+  readonly warnings: readonly (readonly string[])[];
 }
 
 /** Texts as an encoder's graph takes them. */
 export interface PreparedTexts {
-  /** [2, T] */
+  /** [R, T] */
   readonly ids: Uint32Array<ArrayBuffer>;
-  /** [2, 1, 2] */
+  /** [R, 1, 2] */
   readonly table: Uint32Array<ArrayBuffer>;
   readonly tokens: number;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly (readonly string[])[];
 }
 
 /** Opens the tokenizer beside a text encoder. Throws `config` (also where it has more words than the encoder), `checkpoint`, `aborted`. */
@@ -44,19 +43,37 @@ export function tokensOf(text: TextConfig): number {
   return text.kind === "clip" ? Math.min(mostTokens, text.config.max_position_embeddings) : mostTokens;
 }
 
-/** The prompt and what it is guided away from, as ids. T5 reads them in lower case and does not see padding; CLIP sees it, as Stable Diffusion was trained. */
-export function prepareTexts(tokenizer: Tokenizer, text: TextConfig, prompt: string, negative: string): PreparedTexts {
+/** The first so many of the texts. */
+export function firstTexts({ states, tokens, warnings }: TextStates, count: number): TextStates {
+  const each = states.length / warnings.length;
+  return { states: states.subarray(0, count * each), tokens, warnings: warnings.slice(0, count) };
+}
+
+/** The prompt, what it is guided away from, and captions, as ids. T5 reads them in lower case and does not see padding; CLIP sees it, as Stable Diffusion was trained. */
+export function prepareTexts(tokenizer: Tokenizer, text: TextConfig, texts: readonly string[]): PreparedTexts {
   const tokens = tokensOf(text);
-  const ids = new Uint32Array(textRows * tokens);
-  const warnings: string[] = [];
-  const lengths = Object.entries({ prompt, "negative prompt": negative }).map(([what, given], row) => {
+  const ids = new Uint32Array(texts.length * tokens);
+  const read = texts.map((given, row) => {
     const words = tokenizer.tokenize(text.kind === "t5" ? given.toLowerCase().trim() : given, tokens);
     ids.set(words.ids, row * tokens);
-    if (words.cut) warnings.push(`the ${what} is longer than ${tokens - 1} tokens; left out: "${words.cut}"`);
-    if (words.unknown.length)
-      warnings.push(`the ${what} has words that the text encoder does not know: ${words.unknown.join(", ")}`);
-    return text.kind === "t5" ? words.length : tokens;
+    return words;
   });
-  const table = Uint32Array.from(lengths.flatMap((length, row) => [row, length]));
-  return { ids, table, tokens, warnings };
+  const lengths = read.map(({ length }) => (text.kind === "t5" ? length : tokens));
+  return {
+    ids,
+    table: Uint32Array.from(lengths.flatMap((length, row) => [row, length])),
+    tokens,
+    warnings: read.map((words, row) => warningsOf(nameOf(row), words, tokens)),
+  };
+}
+
+function nameOf(row: number): string {
+  return ["prompt", "negative prompt"][row] ?? `caption of neighbour ${row - 1}`;
+}
+
+function warningsOf(name: string, { cut, unknown }: TokenizedText, tokens: number): string[] {
+  return [
+    ...(cut ? [`the ${name} is longer than ${tokens - 1} tokens; left out: "${cut}"`] : []),
+    ...(unknown.length ? [`the ${name} has words that the text encoder does not know: ${unknown.join(", ")}`] : []),
+  ];
 }

@@ -1,16 +1,17 @@
 // The U-Nets of public pipelines as the denoising loop takes them, and what a request writes into their inputs.
 import type { TensorData } from "../../graph/executor.ts";
 import type { GraphBuilder, Value } from "../../graph/graph.ts";
-import { concat, embedding, linear } from "../../graph/layers.ts";
+import { concat, embedding } from "../../graph/layers.ts";
 import { unet, unetTables } from "../../models/diffusers/unet.ts";
 import type { UnetConfig } from "../../models/diffusers/unet_config.ts";
-import { randomNormal } from "../../ops/random_normal.ts";
 import { resize } from "../../ops/resize.ts";
-import { samplerStep } from "../../ops/sampler_step.ts";
+import { slice } from "../../ops/slice.ts";
 import type { Conditions } from "../inputs.ts";
 import type { DenoisingModel, Evaluated, LoopShape } from "../loop.ts";
 import { keyOf } from "../philox.ts";
-import { alphaSigma, type DiscreteSchedule } from "../schedule.ts";
+import type { DiscreteSchedule } from "../schedule.ts";
+import { type NeighborRequest, type NeighborShape, neighborInputs, shownNeighbors } from "./neighbors.ts";
+import { noised, noisingCoefficients } from "./noised.ts";
 
 /** What distinguishes the loop of one request from another's. */
 export interface UnetShape extends LoopShape {
@@ -21,11 +22,12 @@ export interface UnetShape extends LoopShape {
   readonly tokens: number;
   /** Of the smaller picture. */
   readonly low?: { readonly height: number; readonly width: number };
+  readonly neighbors?: NeighborShape;
   /** Whether this is a tile of what is denoised: then a step is the U-Net's output alone. */
   readonly tile?: boolean;
 }
 
-/** Texts that a request encodes: the prompt, and what stands in its place where the text is left out. */
+/** Texts that a request encodes besides captions: the prompt, and what stands in its place where the text is left out. */
 export const textRows = 2;
 
 /** Keys the noise of the smaller picture apart from that of any step. */
@@ -33,7 +35,8 @@ const lowNoise = 2 ** 32 - 1;
 
 /**
  * The model for requests of a shape. Inputs beyond the loop's and `unetTables`', per request: `text` [2, T, D] (prompt, other); where there is a smaller
- * picture `low` [N, h, w, 3] in [-1, 1], `low.key` u32 [N, 4] and `low.coefficients` [8]; `classes` [B]. Per step: `time` [1].
+ * picture `low` [N, h, w, 3] in [-1, 1], `low.key` u32 [N, 4] and `low.coefficients` [8]; `classes` [B]; where there are neighbours those of
+ * `shownNeighbors`. Per step: `time` [1].
  */
 export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel {
   const { height, width } = shape;
@@ -62,6 +65,7 @@ export function unetOutput(g: GraphBuilder, config: UnetConfig, shape: UnetShape
         config.classes.kind === "table" ? "u32" : "f32",
       ),
     }),
+    ...(shape.neighbors && { neighbors: shownNeighbors(g, config, shape.neighbors, shape.tokens) }),
   });
 }
 
@@ -72,8 +76,8 @@ export function answerOf(g: GraphBuilder, config: UnetConfig, shape: UnetShape, 
   // What the evaluation without text says of the variance counts for nothing.
   const conditional = shape.evaluations > 1 ? rowsOf(g, output, shape.pictures, shape.pictures) : output;
   return {
-    prediction: channelsOf(g, output, 0, channels),
-    variance: channelsOf(g, conditional, channels, channels),
+    prediction: g.apply(slice, [output], { from: 0, count: channels }),
+    variance: g.apply(slice, [conditional], { from: channels, count: channels }),
   };
 }
 
@@ -88,26 +92,37 @@ export interface UnetRequest {
     readonly schedule: DiscreteSchedule;
     readonly level: number;
   };
+  readonly neighbors?: NeighborRequest;
 }
 
 /** What is written into its inputs. */
-export function unetConditions(config: UnetConfig, shape: UnetShape, { text, seeds, low }: UnetRequest): Conditions {
+export function unetConditions(
+  config: UnetConfig,
+  shape: UnetShape,
+  { text, seeds, low, neighbors }: UnetRequest,
+): Conditions {
   const request = new Map<string, TensorData>([["text", text]]);
   if (low) {
-    const { alpha, sigma } = alphaSigma(low.schedule, low.level);
     request.set("low", low.values);
     request.set("low.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), lowNoise, 0])));
-    request.set("low.coefficients", Float32Array.of(0, 0, alpha, 0, 0, 0, sigma, 0));
+    request.set("low.coefficients", noisingCoefficients(low.schedule, low.level));
     const levels = new Array<number>(seeds.length * shape.evaluations).fill(low.level);
     request.set("classes", config.classes.kind === "table" ? Uint32Array.from(levels) : Float32Array.from(levels));
   }
+  if (neighbors) for (const [name, values] of neighborInputs(neighbors)) request.set(name, values);
+  const { levels = [], side = 0, count = 0 } = shape.neighbors ?? {};
   return {
     request,
     step(timestep, shown) {
-      const rows = shown.map(({ text }) => ({ row: text ? 0 : 1, length: shape.tokens }));
+      const rows = shown.map(({ text, neighbors }) => ({
+        row: text ? 0 : 1,
+        length: shape.tokens,
+        neighbors: neighbors ? count : 0,
+      }));
+      const others = count > 0 ? { levels, height: side, width: side } : undefined;
       return new Map<string, TensorData>([
         ["time", Float32Array.of(timestep)],
-        ...unetTables(config, [shape.height, shape.width], rows),
+        ...unetTables(config, [shape.height, shape.width], rows, others),
       ]);
     },
   };
@@ -124,9 +139,7 @@ export function noisedLow(
     const fits = low.height === height && low.width === width;
     const enlarged = fits ? given : g.apply(resize, [given], { height, width, mode: "bilinear-corners" });
     const key = g.input("low.key", [pictures, 4], "request", "u32");
-    const noise = g.apply(randomNormal, [key], { shape: [height, width, 3] });
-    const coefficients = g.input("low.coefficients", [8], "request");
-    return g.apply(samplerStep, [enlarged, enlarged, enlarged, null, noise, coefficients, null], {});
+    return noised(g, enlarged, key, g.input("low.coefficients", [8], "request"));
   });
 }
 
@@ -144,12 +157,4 @@ function rowsOf(g: GraphBuilder, x: Value, count: number, period: number): Value
       [count],
     ),
   );
-}
-
-/** Channels from `first` on, by a matrix of ones and zeros. */
-function channelsOf(g: GraphBuilder, x: Value, first: number, count: number): Value {
-  const all = x.type.shape.at(-1)!;
-  const matrix = new Float32Array(all * count);
-  for (let i = 0; i < count; i++) matrix[(first + i) * count + i] = 1;
-  return linear(g, x, { weight: g.constant(matrix, [all, count]) }, { dtype: "f32" });
 }

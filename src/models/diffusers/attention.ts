@@ -1,6 +1,7 @@
 // How diffusers' U-Nets and autoencoders attend: transformers, added keys and values, and one wide head.
 import type { GraphBuilder, Value } from "../../graph/graph.ts";
 import { add, attention, conv2d, geglu, groupNorm, layerNorm, linear } from "../../graph/layers.ts";
+import { slice } from "../../ops/slice.ts";
 import { namedWeights } from "../named_weights.ts";
 import type { AttentionConfig } from "./unet_config.ts";
 
@@ -10,6 +11,19 @@ export interface TextTokens {
   readonly tokens: Value;
   /** u32 [B, 1, 2]: the row and number of tokens that each sample sees. */
   readonly table: Value;
+}
+
+/** Keys and values that attentions of feature maps to themselves make of them, side by side, [rows, H, W, 2 channels], by the attention's name. */
+export type KeysAndValues = ReadonlyMap<string, Value>;
+
+/** What attention of feature maps to themselves has to do with other evaluations of the same model. */
+export interface Exchange {
+  /** Where its keys and values go for others to see. */
+  readonly given?: Map<string, Value>;
+  /** Those of others, which it sees beside its own, in one softmax. */
+  readonly taken?: KeysAndValues;
+  /** Where it takes some. For a transformer u32 [B, 2, 2]: the sample itself, then the row of the first other and the number of tokens. */
+  readonly table?: Value;
 }
 
 interface Heads {
@@ -25,6 +39,7 @@ export function transformer(
   groups: number,
   config: Extract<AttentionConfig, { kind: "transformer" }>,
   text: TextTokens,
+  exchange: Exchange = {},
 ): Value {
   const channels = x.type.shape[3]!;
   const weights = namedWeights(g);
@@ -36,7 +51,7 @@ export function transformer(
     const normed = groupNorm(g, x, { ...weights.norm(`${name}.norm`, channels), groups, epsilon: 1e-6 });
     let h = projected("proj_in", normed);
     for (let depth = 0; depth < config.depth; depth++)
-      h = transformerBlock(g, `${name}.transformer_blocks.${depth}`, h, config, text);
+      h = transformerBlock(g, `${name}.transformer_blocks.${depth}`, h, config, text, exchange);
     return add(g, projected("proj_out", h), x);
   });
 }
@@ -48,6 +63,7 @@ function transformerBlock(
   x: Value,
   config: Extract<AttentionConfig, { kind: "transformer" }>,
   text: TextTokens,
+  exchange: Exchange = {},
 ): Value {
   const channels = x.type.shape[3]!;
   const weights = namedWeights(g);
@@ -58,7 +74,7 @@ function transformerBlock(
   return g.scope(name, () => {
     const attended = config.onlyText
       ? textAttention(g, `${name}.attn1`, normed("norm1", x), config, text)
-      : selfAttention(g, `${name}.attn1`, normed("norm1", x), config, { bias: false });
+      : selfAttention(g, `${name}.attn1`, normed("norm1", x), config, { bias: false }, exchange);
     const first = add(g, attended, x);
     const second = add(g, textAttention(g, `${name}.attn2`, normed("norm2", first), config, text), first);
     const gated = geglu(
@@ -69,18 +85,34 @@ function transformerBlock(
   });
 }
 
-/** Attention of a feature map to itself, projections in and out included. */
-function selfAttention(g: GraphBuilder, name: string, x: Value, { heads, headDim }: Heads, options: { bias: boolean }) {
+/** Attention of a feature map to itself, and to others where there are some, projections in and out included. */
+function selfAttention(
+  g: GraphBuilder,
+  name: string,
+  x: Value,
+  { heads, headDim }: Heads,
+  options: { bias: boolean },
+  exchange: Exchange = {},
+): Value {
   const channels = heads * headDim;
   const weights = namedWeights(g);
   const names = ["to_q", "to_k", "to_v"].map((projection) => `${name}.${projection}`);
   const qkv = linear(g, x, weights.linear(names, channels, channels, options));
+  const others = exchanged(g, name, qkv, exchange);
+  const own = { keys: channels, values: 2 * channels };
   const seen = attention(
     g,
-    { q: qkv, table: ownTable(g, x), segments: [qkv] },
-    { ...sizes({ heads, headDim }), segments: [{ keys: channels, values: 2 * channels }] },
+    { q: qkv, table: (others && exchange.table) ?? ownTable(g, x), segments: others ? [qkv, others] : [qkv] },
+    { ...sizes({ heads, headDim }), segments: others ? [own, { keys: 0, values: channels }] : [own] },
   );
   return linear(g, seen, weights.linear(`${name}.to_out.0`, channels, channels));
+}
+
+/** Gives an attention's keys and values to others, where they are to see them, and returns theirs. */
+function exchanged(g: GraphBuilder, name: string, qkv: Value, { given, taken }: Exchange): Value | undefined {
+  const channels = qkv.type.shape[3]! / 3;
+  given?.set(name, g.apply(slice, [qkv], { from: channels, count: 2 * channels }));
+  return taken?.get(name);
 }
 
 /** Attention of a feature map to the text, projections in and out included. */
@@ -101,7 +133,8 @@ function textAttention(g: GraphBuilder, name: string, x: Value, { heads, headDim
 
 /**
  * One softmax over the feature map ++ the text, whose keys and values are projections of their own. x [B, H, W, C] -> the same shape.
- * `table`: u32 [B, 2, 2] (the sample itself, then its text), or the text's own where only the text is attended to.
+ * `table`: u32 [B, 2, 2] (the sample itself, then its text), with a third entry where it takes something of others, or the text's own where only
+ * the text is attended to.
  */
 export function addedAttention(
   g: GraphBuilder,
@@ -111,6 +144,7 @@ export function addedAttention(
   config: Extract<AttentionConfig, { kind: "added" }>,
   text: Value,
   table: Value,
+  exchange: Exchange = {},
 ): Value {
   const channels = x.type.shape[3]!;
   const weights = namedWeights(g);
@@ -122,13 +156,17 @@ export function addedAttention(
     const added = ["add_k_proj", "add_v_proj"].map((projection) => `${name}.${projection}`);
     const normedText = textNorm(g, name, text, config.textNorm);
     const kv = linear(g, normedText, weights.linear(added, channels, text.type.shape.at(-1)!));
-    const textSegment = { keys: 0, values: channels };
+    const others = config.onlyText ? undefined : exchanged(g, name, qkv, exchange);
+    const besides = others ? [kv, others] : [kv];
     const seen = attention(
       g,
-      { q: qkv, table, segments: config.onlyText ? [kv] : [qkv, kv] },
+      { q: qkv, table, segments: config.onlyText ? besides : [qkv, ...besides] },
       {
         ...sizes(config),
-        segments: config.onlyText ? [textSegment] : [{ keys: channels, values: 2 * channels }, textSegment],
+        segments: [
+          ...(config.onlyText ? [] : [{ keys: channels, values: 2 * channels }]),
+          ...besides.map(() => ({ keys: 0, values: channels })),
+        ],
       },
     );
     return add(g, linear(g, seen, weights.linear(`${name}.to_out.0`, channels, channels)), x);

@@ -4,7 +4,7 @@ import type { GraphBuilder, Value } from "../../graph/graph.ts";
 import { concat, conv2d, embedding, groupNorm, linear, toStorage } from "../../graph/layers.ts";
 import { showShape } from "../../ops/op.ts";
 import { namedWeights } from "../named_weights.ts";
-import { addedAttention, type TextTokens, transformer } from "./attention.ts";
+import { addedAttention, type Exchange, type KeysAndValues, type TextTokens, transformer } from "./attention.ts";
 import { pooledText, sumEmbedding } from "./embedding.ts";
 import { enlarge, halve, residualBlock } from "./residual.ts";
 import type { LevelConfig, UnetConfig } from "./unet_config.ts";
@@ -19,14 +19,54 @@ export interface UnetInputs {
   readonly text: Value;
   /** For a model that is told a second number: f32 [B], or u32 [B], rows of its table. */
   readonly classes?: Value;
+  /** Other pictures that attentions see beside the sample. */
+  readonly neighbors?: UnetNeighbors;
+}
+
+/** Neighbours, as attentions see them. */
+export interface UnetNeighbors {
+  /** Levels whose attentions see them, 0 being the finest. */
+  readonly levels: readonly number[];
+  /** What `unetKeysAndValues` made of them at these levels. */
+  readonly keysAndValues: KeysAndValues;
 }
 
 /**
  * Adds the model to the builder and returns what it predicts, [B, H, W, outputs], f32. It declares the step inputs that `unetTables`
- * fills: `rows` u32 [B], `table.text` u32 [B, 1, 2] and `table.level.<i>` u32 [B, 2, 2], where the model needs them.
- * Throws `shape` for a sample that it cannot halve, `argument` where `classes` is missing or too much.
+ * fills: `rows` u32 [B], `table.text` u32 [B, 1, 2], `table.level.<i>` u32 [B, 2 or, with neighbours, 3, 2] and `table.self.<i>` u32 [B, 2, 2],
+ * where the model needs them. Throws `shape` for a sample that it cannot halve, `argument` where `classes` is missing or too much.
  */
 export function unet(g: GraphBuilder, config: UnetConfig, inputs: UnetInputs): Value {
+  const exchange = inputs.neighbors && { levels: inputs.neighbors.levels, taken: inputs.neighbors.keysAndValues };
+  return evaluate(g, config, inputs, (name, shape) => g.input(name, shape, "step", "u32"), exchange);
+}
+
+/**
+ * Evaluates the same model on neighbours [K, H, W, inputs], each with the text of its own row, whole, and none seeing another. Returns the keys and
+ * values of their attentions at `levels`. Throws what `unet` throws.
+ */
+export function unetKeysAndValues(
+  g: GraphBuilder,
+  config: UnetConfig,
+  inputs: UnetInputs,
+  levels: readonly number[],
+): KeysAndValues {
+  const [count, height, width] = inputs.sample.type.shape as [number, number, number, number];
+  const length = inputs.text.type.shape[1]!;
+  const shown = Array.from({ length: count }, (_, row) => ({ row, length }));
+  const tables = unetTables(config, [height, width], shown);
+  const given = new Map<string, Value>();
+  evaluate(g, config, inputs, (name, shape) => g.constant(tables.get(name)!, shape), { levels, given });
+  return given;
+}
+
+function evaluate(
+  g: GraphBuilder,
+  config: UnetConfig,
+  inputs: UnetInputs,
+  table: Stack["table"],
+  exchange: Stack["exchange"],
+): Value {
   const [batch, height, width] = inputs.sample.type.shape as [number, number, number, number];
   levelSizes(config, height, width);
   if (Boolean(inputs.classes) !== (config.classes.kind !== "none"))
@@ -40,14 +80,15 @@ export function unet(g: GraphBuilder, config: UnetConfig, inputs: UnetInputs): V
     ? g.scope("text", () => linear(g, states, weights.linear("encoder_hid_proj", config.text.dim, config.text.inputs)))
     : states;
   const pooled = config.text.poolHeads
-    ? embedding(g, pooledText(g, config, states), g.input("rows", [batch], "step", "u32"))
+    ? embedding(g, pooledText(g, config, states), table("rows", [batch]))
     : undefined;
   const stack: Stack = {
     g,
     config,
     embedding: sumEmbedding(g, config, inputs.time, inputs.classes, pooled),
     tokens,
-    table: tableInputs(g, batch),
+    table: once(table),
+    exchange,
   };
   const widest = config.down[0]!.channels;
   const entry = g.scope("conv_in", () =>
@@ -93,22 +134,21 @@ interface Stack {
   readonly embedding: Value;
   /** Text as attention reads it. */
   readonly tokens: Value;
-  /** The table of a level's attention; `level` undefined: to the text alone. */
-  readonly table: (level?: number) => Value;
+  /** A table by its name, u32. */
+  readonly table: (name: string, shape: readonly number[]) => Value;
+  /** What attentions at these levels give to others, or take from them. */
+  readonly exchange: (Pick<Exchange, "given" | "taken"> & { readonly levels: readonly number[] }) | undefined;
 }
 
-/** Declares each table when it is first asked for. */
-function tableInputs(g: GraphBuilder, batch: number): Stack["table"] {
-  const declared = new Map<string, Value>();
-  return (level) => {
-    const name = tableName(level);
-    const table = declared.get(name) ?? g.input(name, [batch, level === undefined ? 1 : 2, 2], "step", "u32");
-    declared.set(name, table);
+/** Makes each table when it is first asked for. */
+function once(make: Stack["table"]): Stack["table"] {
+  const made = new Map<string, Value>();
+  return (name, shape) => {
+    const table = made.get(name) ?? make(name, shape);
+    made.set(name, table);
     return table;
   };
 }
-
-const tableName = (level?: number) => (level === undefined ? "table.text" : `table.level.${level}`);
 
 /** Every feature map on the way down, in order. */
 function downStack(stack: Stack, entry: Value): Value[] {
@@ -171,21 +211,36 @@ function residualAndAttention(
   return attend(stack, `${name}.attentions.${block}`, h, level, finest);
 }
 
-function attend({ g, tokens, table }: Stack, name: string, x: Value, level: LevelConfig, finest: number): Value {
+function attend(stack: Stack, name: string, x: Value, level: LevelConfig, finest: number): Value {
+  const { g, tokens, table } = stack;
   const { attention, residual } = level;
   if (attention.kind === "none") return x;
+  const batch = x.type.shape[0]!;
+  const exchange: Exchange = stack.exchange?.levels.includes(finest) && !attention.onlyText ? stack.exchange : {};
   if (attention.kind === "transformer") {
-    const text: TextTokens = { tokens, table: table() };
-    return transformer(g, name, x, residual.groups, attention, text);
+    const text: TextTokens = { tokens, table: table("table.text", [batch, 1, 2]) };
+    const takes = exchange.taken && { table: table(`table.self.${finest}`, [batch, 2, 2]) };
+    return transformer(g, name, x, residual.groups, attention, text, { ...exchange, ...takes });
   }
-  const seen = attention.onlyText ? table() : table(finest);
-  return addedAttention(g, name, x, residual.groups, attention, tokens, seen);
+  const seen = attention.onlyText
+    ? table("table.text", [batch, 1, 2])
+    : table(`table.level.${finest}`, [batch, exchange.taken ? 3 : 2, 2]);
+  return addedAttention(g, name, x, residual.groups, attention, tokens, seen, exchange);
 }
 
-/** The text that one evaluation sees: a row of the texts, and how many of its tokens, from the first. */
-export interface ShownText {
+/** What one evaluation sees: a row of the texts, how many of its tokens, from the first, and how many of the neighbours, from the first. */
+export interface Shown {
   readonly row: number;
   readonly length: number;
+  /** None when absent. */
+  readonly neighbors?: number;
+}
+
+/** Neighbours that an evaluation may see: at which levels, and of what size they are. */
+export interface NeighborSizes {
+  readonly levels: readonly number[];
+  readonly height: number;
+  readonly width: number;
 }
 
 /**
@@ -195,27 +250,44 @@ export interface ShownText {
 export function unetTables(
   config: UnetConfig,
   [height, width]: readonly [number, number],
-  shown: readonly ShownText[],
+  shown: readonly Shown[],
+  neighbors?: NeighborSizes,
 ): Map<string, Uint32Array<ArrayBuffer>> {
   const tables = new Map<string, Uint32Array<ArrayBuffer>>();
-  if (config.text.poolHeads)
-    tables.set(
-      "rows",
-      Uint32Array.from(shown, ({ row }) => row),
-    );
+  const fill = (name: string, entry: (shown: Shown, sample: number) => readonly number[]) =>
+    tables.set(name, Uint32Array.from(shown.flatMap(entry)));
   const sizes = levelSizes(config, height, width);
-  const last = sizes.length - 1;
-  const levels = [
-    ...config.down.map((level, i) => [level, i] as const),
-    [config.middle, last] as const,
-    ...config.up.map((level, i) => [level, last - i] as const),
-  ];
-  for (const [{ attention }, i] of levels) {
+  const neighborSizes = neighbors && levelSizes(config, neighbors.height, neighbors.width);
+  const tokens = (of: typeof sizes | undefined, level: number) => (of ? of[level]![0] * of[level]![1] : 0);
+  if (config.text.poolHeads) fill("rows", ({ row }) => [row]);
+  for (const [{ attention }, level] of levelsOf(config)) {
     if (attention.kind === "none") continue;
-    const own = attention.kind === "added" && !attention.onlyText;
-    const tokens = sizes[i]![0] * sizes[i]![1];
-    const entries = shown.flatMap(({ row, length }, sample) => [...(own ? [sample, tokens] : []), row, length]);
-    tables.set(tableName(own ? i : undefined), Uint32Array.from(entries));
+    const own = (sample: number) => [sample, tokens(sizes, level)];
+    const others = ({ neighbors: count = 0 }: Shown) =>
+      neighbors?.levels.includes(level) ? [0, count * tokens(neighborSizes, level)] : [];
+    if (attention.kind === "added" && !attention.onlyText)
+      fill(`table.level.${level}`, (each, sample) => [...own(sample), each.row, each.length, ...others(each)]);
+    else fill("table.text", ({ row, length }) => [row, length]);
+    if (attention.kind === "transformer" && !attention.onlyText && neighbors?.levels.includes(level))
+      fill(`table.self.${level}`, (each, sample) => [...own(sample), ...others(each)]);
   }
   return tables;
+}
+
+/** Levels, 0 being the finest, where feature maps attend to themselves, so that neighbours can join them. */
+export function selfAttentionLevels(config: UnetConfig): number[] {
+  const levels = levelsOf(config).flatMap(([{ attention }, level]) =>
+    attention.kind === "none" || attention.onlyText ? [] : [level],
+  );
+  return [...new Set(levels)].sort((a, b) => a - b);
+}
+
+/** All parts of the model, each with its level. */
+function levelsOf(config: UnetConfig): (readonly [LevelConfig, number])[] {
+  const last = config.down.length - 1;
+  return [
+    ...config.down.map((level, i) => [level, i] as const),
+    [config.middle, last],
+    ...config.up.map((level, i) => [level, last - i] as const),
+  ];
 }

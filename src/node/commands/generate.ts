@@ -1,7 +1,7 @@
 // `reimagen generate`: from a prompt to a PNG that says how it was made, and a contact sheet.
 import { createEngine } from "../../diffusion/engine.ts";
 import type { Generated } from "../../diffusion/generation.ts";
-import { type GenerationRequest, MAX_NEIGHBORS } from "../../diffusion/request.ts";
+import type { GenerationRequest } from "../../diffusion/request.ts";
 import { type PartialSettings, type SamplingSettings, samplingSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
 import { loadTuning } from "../../graph/tuning.ts";
@@ -15,7 +15,15 @@ import { packageVersion } from "../shipped.ts";
 import { fileTuningStore } from "../tuning-store.ts";
 import { adapterName, withGpu } from "./device.ts";
 import { checkWritable, type OutputFiles, outputFiles, writeAll } from "./output.ts";
-import { fewNeighbors, gatherNeighbors, type HandNeighbor, type NeighborFacts, type UsedNeighbor } from "./request.ts";
+import {
+  checkCount,
+  describeNeighbor,
+  gatherNeighbors,
+  type HandNeighbor,
+  type NeighborFacts,
+  tooFew,
+  type UsedNeighbor,
+} from "./request.ts";
 import { jsonResult, note, openProgress, result, warn } from "./terminal.ts";
 
 /** What `generate` is told. */
@@ -75,11 +83,7 @@ export async function generate(options: GenerateOptions, signal: AbortSignal): P
 function check({ prompt, byHand, k, pictures, settings }: GenerateOptions): SamplingSettings {
   if (prompt.trim() === "" && byHand.length === 0)
     throw new ReimagenError("prompt", "there is nothing to draw: the prompt is empty and there are no neighbours");
-  if (k + byHand.length > MAX_NEIGHBORS)
-    throw new ReimagenError(
-      "argument",
-      `at most ${MAX_NEIGHBORS} neighbours are possible, got ${k + byHand.length} (${k} to retrieve, ${byHand.length} by hand)`,
-    );
+  checkCount({ k, byHand });
   const complete = samplingSettings(settings);
   // The last picture's seed must be in range too.
   samplingSettings({ seed: complete.seed + pictures - 1 });
@@ -128,11 +132,6 @@ async function draw(options: GenerateOptions, settings: SamplingSettings, signal
   });
 }
 
-function tooFew({ k, byHand }: GenerateOptions, neighbors: readonly UsedNeighbor[]): string[] {
-  const retrieved = neighbors.length - byHand.length;
-  return retrieved < k ? [fewNeighbors(retrieved)] : [];
-}
-
 // Evenly spread, the last step always among them.
 function isShown(step: number, steps: number): boolean {
   const shown = Math.min(steps, shownEstimates);
@@ -146,13 +145,7 @@ function announce(
   adapter: string,
 ): void {
   note(`Drawing "${prompt}": ${steps} ${sampler} steps from seed ${seed}, on ${adapter}.`);
-  for (const { facts } of neighbors) note(`  neighbour: ${describe(facts)}`);
-}
-
-function describe(facts: NeighborFacts): string {
-  if ("file" in facts) return `"${facts.caption}", ${facts.file}`;
-  const { caption, style, id, score, heldOut } = facts;
-  return `"${caption}", ${style} style, id ${id}, score ${score.toFixed(2)}${heldOut ? ", never seen in training" : ""}`;
+  for (const { facts } of neighbors) note(`  neighbour: ${describeNeighbor(facts)}`);
 }
 
 async function encodeFiles(

@@ -34,6 +34,8 @@ export interface PipelineFlags {
   upscale: string[];
   picture?: string;
   noiseLevel?: number;
+  neighborNoise?: number;
+  neighborLevels?: number[];
   weights?: "f32" | "f16" | "q8";
   memory?: number;
   tile?: number;
@@ -73,12 +75,22 @@ export const pipelineOptions = (): Option[] => [
     .default([], "none"),
   new Option("--picture <file>", "the smaller picture, where --model is an upscaler"),
   number("--noise-level <n>", "upscalers: how noisy the smaller picture is made", whole(0)),
+  ...neighborOptions(),
   weightsOption(),
   new Option(
     "--memory <size>",
     "what the device may hold at a time, as 6GB; more is refused, or done in tiles",
   ).argParser(byteSize),
   number("--tile <n>", "decode and upscale in tiles of so many pixels (default: whole, where that fits)", whole(1)),
+];
+
+/** How a model sees neighbours that was never trained with any. */
+export const neighborOptions = (): Option[] => [
+  number("--neighbor-noise <x>", "noise laid on neighbours, 0 to 1 (default: 0.1)", real),
+  new Option(
+    "--neighbor-levels <n,n>",
+    "levels of the U-Net that see neighbours, 0 being the finest (default: all but 0)",
+  ).argParser((text: string) => text.split(",").map(whole(0))),
 ];
 
 export const weightsOption = (): Option =>

@@ -1,9 +1,9 @@
 // `reimagen generate --model DIR` for a folder as diffusers saves it: a pipeline of public models, and upscalers behind it.
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { generateCascade } from "../../diffusion/pipeline/cascade.ts";
 import { type PlannedPart, showBytes, totalBytes } from "../../diffusion/pipeline/memory.ts";
 import {
-  generateCascade,
   openPipeline,
   type Pipeline,
   type PipelineOptions,
@@ -19,11 +19,20 @@ import { readPicture } from "../pictures.ts";
 import { packageVersion } from "../shipped.ts";
 import { adapterName, withGpu } from "./device.ts";
 import { checkWritable, outputFiles, writeAll } from "./output.ts";
+import {
+  checkCount,
+  describeNeighbor,
+  gatherNeighbors,
+  type NeighborRequest,
+  tooFew,
+  type UsedNeighbor,
+} from "./request.ts";
 import { jsonResult, note, openProgress, type Progress, result, warn } from "./terminal.ts";
 
 /** What a drawing with a pipeline is told; what is undefined is left to the pipeline's own defaults. */
 export interface PipelineCommand {
   readonly request: PipelineRequest;
+  readonly neighbors: Omit<NeighborRequest, "prompt">;
   /** Folder of the first stage. */
   readonly model: string;
   /** Folders of upscalers, in order. */
@@ -49,36 +58,42 @@ export async function drawPipeline(command: PipelineCommand, signal: AbortSignal
   const seed = request.seed ?? 0;
   const seeds = Array.from({ length: request.pictures ?? 1 }, (_, i) => seed + i);
   const { pictures: files } = outputFiles({ output: command.output, prompt: request.prompt, seeds, sheet: false });
+  checkCount(command.neighbors);
   for (const file of files) await checkWritable(file);
+  const neighbors = await gatherNeighbors({ ...command.neighbors, prompt: request.prompt });
   const start = performance.now();
-  const { drawn, parts, adapter } = await draw(command, signal);
+  const { drawn, parts, adapter } = await draw(command, neighbors, signal);
   const seconds = (performance.now() - start) / 1000;
   const models = [model, ...upscale].map((folder) => basename(folder));
   const { seed: _, ...settings } = drawn.settings;
+  const facts = neighbors.map(({ facts }) => facts);
+  const warnings = [...tooFew(command.neighbors, neighbors), ...drawn.warnings];
   const text = {
     Software: `reimagen ${await packageVersion()}`,
     model: models.join(" + "),
     prompt: request.prompt,
     ...(request.negative && { negative: request.negative }),
+    ...(facts.length > 0 && { neighbors: JSON.stringify(facts) }),
     settings: JSON.stringify(settings),
   };
   const encoded = drawn.pictures.map(
     (picture, i) => [files[i]!, encodePng(picture, { ...text, seed: String(seeds[i]) })] as const,
   );
   await writeAll(new Map(encoded));
-  for (const warning of drawn.warnings) warn(warning);
+  for (const warning of warnings) warn(warning);
   note(`Done in ${seconds.toFixed(1)} s:`);
   if (!command.json) for (const file of files) result(file);
   else
     jsonResult({
       prompt: request.prompt,
       pictures: files.map((file, i) => ({ file, seed: seeds[i] })),
+      neighbors: facts,
       settings: drawn.settings,
       models,
       parts,
       adapter,
       seconds: Number(seconds.toFixed(3)),
-      warnings: drawn.warnings,
+      warnings,
     });
 }
 
@@ -89,17 +104,18 @@ interface Drawn {
   readonly adapter: string;
 }
 
-async function draw(command: PipelineCommand, signal: AbortSignal): Promise<Drawn> {
+async function draw(command: PipelineCommand, neighbors: readonly UsedNeighbor[], signal: AbortSignal): Promise<Drawn> {
   const folders: DiskFolder[] = [];
   try {
     for (const path of [command.model, ...command.upscale]) folders.push(await openFolder(path));
     return await withGpu(command.adapter, async (gpu) => {
       const adapter = adapterName(gpu.info);
       note(`Drawing "${command.request.prompt}" on ${adapter}.`);
+      for (const { facts } of neighbors) note(`  neighbour: ${describeNeighbor(facts)}`);
       const progress = await openProgress();
       try {
         const pipelines = await open(gpu, folders, command, signal);
-        return { ...(await run(pipelines, command, signal, progress)), adapter };
+        return { ...(await run(pipelines, command, neighbors, signal, progress)), adapter };
       } finally {
         progress.stop();
       }
@@ -126,15 +142,17 @@ async function open(
 async function run(
   pipelines: [Pipeline, ...Pipeline[]],
   { request, picture }: PipelineCommand,
+  used: readonly UsedNeighbor[],
   signal: AbortSignal,
   progress: Progress,
 ): Promise<Omit<Drawn, "adapter">> {
   const start = picture !== undefined && (await readPicture(picture));
   const low = start && lowPictures(new Array<typeof start>(request.pictures ?? 1).fill(start));
+  const neighbors = used.map(({ picture, caption }) => ({ picture, caption }));
   const planned: PlannedPart[] = [];
   const drawn = await generateCascade(
     pipelines,
-    { ...request, ...(low && { low }) },
+    { ...request, neighbors, ...(low && { low }) },
     {
       signal,
       onPlan(pipeline, parts) {

@@ -1,4 +1,5 @@
 // The neighbours that a command line asks for: pictures by hand, and pictures that the prompt finds in a database.
+import { MAX_NEIGHBORS } from "../../diffusion/neighbors.ts";
 import type { GenerationRequest } from "../../diffusion/request.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
@@ -37,8 +38,17 @@ export interface UsedNeighbor {
   readonly facts: NeighborFacts;
 }
 
-/** Reads neighbours, those by hand first, at the model's size. Errors: picture, database, argument (an id that there is not). */
-export async function gatherNeighbors(request: NeighborRequest, size: number): Promise<UsedNeighbor[]> {
+/** Throws `argument` where more neighbours are asked for than are possible. */
+export function checkCount({ k, byHand }: Pick<NeighborRequest, "k" | "byHand">): void {
+  if (k + byHand.length > MAX_NEIGHBORS)
+    throw new ReimagenError(
+      "argument",
+      `at most ${MAX_NEIGHBORS} neighbours are possible, got ${k + byHand.length} (${k} to retrieve, ${byHand.length} by hand)`,
+    );
+}
+
+/** Reads neighbours, those by hand first, fitted into a square of that size where one is given. Errors: picture, database, argument (an id that there is not). */
+export async function gatherNeighbors(request: NeighborRequest, size?: number): Promise<UsedNeighbor[]> {
   const { byHand, k, database: folder } = request;
   const neighbors: UsedNeighbor[] = [];
   for (const { file, caption } of byHand)
@@ -78,6 +88,22 @@ export function retrieve(
   return database.search(prompt, { k, exclude: ({ id }) => excluded.has(id) });
 }
 
+/** Says so where fewer were found than were asked for. */
+export function tooFew(
+  { k, byHand }: Pick<NeighborRequest, "k" | "byHand">,
+  neighbors: readonly UsedNeighbor[],
+): string[] {
+  const retrieved = neighbors.length - byHand.length;
+  return retrieved < k ? [fewNeighbors(retrieved)] : [];
+}
+
+/** A neighbour for people. */
+export function describeNeighbor(facts: NeighborFacts): string {
+  if ("file" in facts) return `"${facts.caption}", ${facts.file}`;
+  const { caption, style, id, score, heldOut } = facts;
+  return `"${caption}", ${style} style, id ${id}, score ${score.toFixed(2)}${heldOut ? ", never seen in training" : ""}`;
+}
+
 /** The warning where a prompt finds fewer neighbours than were asked for. */
 export function fewNeighbors(found: number): string {
   return `the database has ${found === 0 ? "no" : `only ${found}`} ${found === 1 ? "neighbour" : "neighbours"} for this prompt`;
@@ -89,9 +115,9 @@ export function factsOf({ entry, score }: Neighbor): Extract<NeighborFacts, { id
   return { caption, id, entity, style, score, heldOut };
 }
 
-async function resized(picture: Picture, size: number): Promise<Picture> {
+async function resized(picture: Picture, size: number | undefined): Promise<Picture> {
   const { width, height, pixels } = picture;
-  if (width === size && height === size) return picture;
+  if (size === undefined || (width === size && height === size)) return picture;
   const { default: sharp } = await import("sharp");
   const data = await sharp(pixels, { raw: { width, height, channels: 4 } })
     .resize(size, size)
