@@ -179,6 +179,8 @@ describe("a folder of twenty pictures", () => {
     const before = await readFile(at("zoo-db/database.json"), "utf8");
     const strict = await index("zoo", "--strict");
     expect(strict.code).toBe(3);
+    await index("zoo", "--strict", "-o", "never");
+    await expect(stat(at("never"))).rejects.toThrow("ENOENT");
     expect(strict.stderr).toMatch(/^reimagen: .*captions\.csv names unicorn\.png, which is not a picture there\n$/);
     expect(await readFile(at("zoo-db/database.json"), "utf8")).toBe(before);
     const { code, stdout, stderr } = await index("zoo");
@@ -208,6 +210,7 @@ describe("what cannot be indexed", () => {
     [["index", "tiny"], 3, /tiny has no picture to index/],
     [["index", "zoo", "-o", "zoo"], 2, /cannot lie in zoo itself/],
     [["index", "zoo", "-o", "tiny"], 4, /tiny cannot be written: it holds other files/],
+    [["index", "zoo", "-o", shippedDatabase], 4, /emoji-db cannot be written: .* no index\.json of an earlier index/],
     [["index", "zoo", "--size", "8"], 2, /16 to 1024 pixels/],
     [["index", "quoted"], 3, /captions\.csv, line 2: a quote is not closed/],
     [["index", "headless"], 3, /the first line must name the columns file and caption/],

@@ -120,8 +120,9 @@ export async function indexFolder(options: IndexOptions): Promise<Indexed> {
     if (embeddings) await output.write(embeddings.file, embeddings.bytes);
     const { file, retriever } = embeddings ?? {};
     const text = json(embeddings ? { embeddings: { file, retriever } } : {});
-    await output.replace("database.json", text);
+    // First, as a record that belongs to no database is passed over, and a database without one would be taken for another's.
     await output.replace(recordFile, writeRecord(text, { size, files: items.map(({ file }) => file) }));
+    await output.replace("database.json", text);
     await output.finish([...names, ...(file ? [file] : [])]);
   } catch (error) {
     await output.undo();

@@ -1,8 +1,9 @@
 // A folder that is filled file by file and can go back to what it was: for a database that others may be reading.
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ReimagenError } from "../../errors.ts";
 import { writeFileAtomically } from "../files.ts";
+import { recordFile } from "./record.ts";
 
 /** Names that an index gives to files that it may take away again: by their contents, so that they are never overwritten. */
 const ours = /^(sheet|embeddings)-[0-9a-f]{12}\.(webp|safetensors)$/;
@@ -20,14 +21,14 @@ export interface OutputFolder {
   undo(): Promise<void>;
 }
 
-/** Opens a folder, made when it is first written to. Throws `output`, also for one that holds files and no database. */
+/** Opens a folder, made when it is first written to. Throws `output`, also for one with files that no index made: they are not ours to replace. */
 export async function openOutput(path: string): Promise<OutputFolder> {
   const there = await readdir(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return undefined;
     throw new ReimagenError("output", `${path} cannot be written: ${cause.message}`, { cause });
   });
-  if (there && there.length > 0 && !there.includes("database.json") && !there.every((file) => ours.test(file)))
-    throw new ReimagenError("output", `${path} cannot be written: it holds other files, and no database.json`);
+  if (there && !there.includes(recordFile) && !there.every((file) => ours.test(file)))
+    throw new ReimagenError("output", `${path} cannot be written: it holds other files, and no ${recordFile} of an earlier index`);
   const files = new Set(there);
   const written: string[] = [];
 
@@ -53,8 +54,8 @@ export async function openOutput(path: string): Promise<OutputFolder> {
     },
     async undo() {
       for (const file of written) await rm(join(path, file), { force: true });
-      // Only if it is empty, and so was made by us.
-      if (!there) await rm(path, { recursive: false, force: true }).catch(() => undefined);
+      // Not where someone has put something into it meanwhile.
+      if (!there) await rmdir(path).catch(() => undefined);
     },
   };
 }
