@@ -98,7 +98,7 @@ export class Generation implements AsyncIterable<Progress> {
       if (gpu.renewable) this.#images = (await this.#executor.read("neighbor.images")) as Float32Array<ArrayBuffer>;
     }
     this.#check();
-    if (gpu.renewable) this.#snapshots = new Snapshots(gpu, this.#states());
+    if (gpu.renewable) this.#snapshots = new Snapshots(gpu, this.#executor.states);
   }
 
   /** Steps done. */
@@ -347,7 +347,7 @@ export class Generation implements AsyncIterable<Progress> {
     this.#inFlight = Promise.resolve();
     if (this.#images) executor.write("neighbor.images", this.#images);
     const taken = this.#snapshots?.taken ?? [];
-    this.#snapshots = new Snapshots(this.#host.gpu, this.#states(), taken);
+    this.#snapshots = new Snapshots(this.#host.gpu, this.#executor.states, taken);
     this.#cursor = 0;
     this.#step = 0;
     // At least one step is run again, as what it shows is not part of the snapshot.
@@ -360,15 +360,11 @@ export class Generation implements AsyncIterable<Progress> {
     const encoder = this.#device.createCommandEncoder({ label: "request" });
     this.#executor.encode("request", encoder);
     this.#device.queue.submit([encoder.finish()]);
-    this.#states().forEach(({ buffer, offset }, i) => {
+    this.#executor.states.forEach(({ buffer, offset }, i) => {
       this.#device.queue.writeBuffer(buffer, offset, states[i]!);
     });
     this.#cursor = this.#executor.count("request");
     this.#step = step;
-  }
-
-  #states(): BufferRange[] {
-    return ["x", "x0.previous"].filter((name) => this.#executor.has(name)).map((name) => this.#executor.range(name));
   }
 
   #writeInputs(): StepRows {
@@ -378,10 +374,8 @@ export class Generation implements AsyncIterable<Progress> {
     // What an earlier generation left must not be shown, nor, as it may be NaN, even be multiplied by zero.
     const encoder = this.#device.createCommandEncoder({ label: "clear" });
     const shown = model.visible ? ["picture", "estimate"] : [];
-    for (const name of [...shown, ...(executor.has("x0.previous") ? ["x0.previous"] : [])]) {
-      const { buffer, offset, size } = executor.range(name);
+    for (const { buffer, offset, size } of [...shown.map((name) => executor.range(name)), ...executor.states])
       encoder.clearBuffer(buffer, offset, size);
-    }
     this.#device.queue.submit([encoder.finish()]);
     return new StepRows(gpu, executor, this.steps, (step) => stepRow(executor, this.#inputs, step));
   }

@@ -36,8 +36,9 @@ export function writeRequest(executor: Executor, { conditions, seeds }: Generati
 /** The row of a step, as `takeStepRow` takes it. */
 export function stepRow(executor: Executor, inputs: GenerationInputs, step: number): Uint8Array {
   const { conditions, coefficients, guidance, seeds } = inputs;
-  const { timestep, px, pm, cx, cm, c0, c1, cn, cv = 0 } = coefficients[step]!;
+  const { timestep, px, pm, cx, cm, c0, c1, cn, cv = 0, weights } = coefficients[step]!;
   const values = new Map<string, TensorData>([["coefficients", Float32Array.of(px, pm, cx, cm, c0, c1, cn, cv)]]);
+  if (weights) values.set("weights", Float32Array.from(weights));
   if (executor.has("step.key"))
     values.set("step.key", Uint32Array.from(seeds.flatMap((seed) => [...keyOf(seed), step + 1, 0])));
   const steps = guidance.map((of) => of[step]!);

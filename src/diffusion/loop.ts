@@ -8,6 +8,7 @@ import { predictX0 } from "../ops/predict_x0.ts";
 import { randomNormal } from "../ops/random_normal.ts";
 import { toRgba8 } from "../ops/rgba8.ts";
 import { samplerStep } from "../ops/sampler_step.ts";
+import { weightedSum } from "../ops/weighted_sum.ts";
 import type { Thresholding } from "./thresholding.ts";
 
 /** What the loop asks of a model; its inputs are filled by `Conditions`. */
@@ -43,13 +44,16 @@ export interface LoopShape {
   readonly stochastic: boolean;
   /** The sampler remembers the x0 of the step before (DPM-Solver++). */
   readonly multistep: boolean;
+  /** The sampler remembers the model's outputs of so many steps (PNDM); none when absent. */
+  readonly remembered?: number;
   /** The sampler asks the model for the variance of its noise. */
   readonly learnedVariance?: boolean;
 }
 
 /**
  * Inputs beyond the model's, per request: `noise.key` u32 [N, 4] (seed low, seed high, 0, 0). Per step: `coefficients` [8] (px, pm, cx, cm,
- * c0, c1, cn, cv), `weight` [N] with guidance, `step.key` u32 [N, 4] for stochastic samplers. State: `x` [N, H, W, C].
+ * c0, c1, cn, cv), `weight` [N] with guidance, `step.key` u32 [N, 4] for stochastic samplers, `weights` [5] where outputs are remembered. States: `x`
+ * [N, H, W, C], and what the sampler remembers.
  * Outputs: `noise` (to be copied into `x` before the first step), `x.next`, and of what is visible as RGBA8 u32 [N, H, W] `picture` (of x.next)
  * and `estimate` (of x0).
  */
@@ -71,7 +75,8 @@ export function denoisingLoop(model: DenoisingModel, shape: LoopShape): Graph {
     const previous = shape.multistep ? g.input("x0.previous", x.type.shape, "step") : null;
     const noise = shape.stochastic ? g.apply(randomNormal, [keys("step.key", "step")], { shape: extent }) : null;
     const learned = (shape.learnedVariance && variance) || null;
-    const next = g.apply(samplerStep, [x, m, x0, previous, noise, coefficients, learned], {});
+    const sum = shape.remembered ? extrapolated(g, m, shape.remembered) : m;
+    const next = g.apply(samplerStep, [x, sum, x0, previous, noise, coefficients, learned], {});
     g.state(x, next);
     if (previous) g.state(previous, x0);
     g.output("x.next", next);
@@ -80,6 +85,15 @@ export function denoisingLoop(model: DenoisingModel, shape: LoopShape): Graph {
     g.output("estimate", g.apply(toRgba8, [x0], {}));
   });
   return g.finish();
+}
+
+/** What the outputs of this step and of those before it make by the step's weights. */
+function extrapolated(g: GraphBuilder, m: Value, remembered: number): Value {
+  const earlier = Array.from({ length: remembered }, (_, i) => g.input(`m.previous.${i + 1}`, m.type.shape, "step"));
+  const sum = g.apply(weightedSum, [m, ...earlier, g.input("weights", [remembered + 1], "step")], {});
+  // The oldest first: each becomes what the one before it was.
+  for (let i = remembered - 1; i >= 0; i--) g.state(earlier[i]!, i > 0 ? earlier[i - 1]! : m);
+  return sum;
 }
 
 function estimate(g: GraphBuilder, thresholding: Thresholding, x: Value, m: Value, coefficients: Value): Value {

@@ -28,23 +28,25 @@ export function referenceThreshold(x0: ArrayLike<number>, thresholding: Threshol
 
 /**
  * One step of one sample by the contract of `StepCoefficients`: x and the model's output m -> the next x, and the
- * thresholded x0 to pass as `x0Previous` next. `x0Previous` and `noise` may be undefined where c1 or cn is 0, `variance` where cv is absent.
+ * thresholded x0 to pass as `x0Previous` next. `x0Previous` and `noise` may be undefined where c1 or cn is 0, `variance` where cv is absent; `earlier`: the model's
+ * outputs before this one, latest first, where the step has weights.
  */
 export function referenceStep(
   x: ArrayLike<number>,
   m: ArrayLike<number>,
   x0Previous: ArrayLike<number> | undefined,
   noise: ArrayLike<number> | undefined,
-  { px, pm, cx, cm, c0, c1, cn, cv = 0 }: StepCoefficients,
+  { px, pm, cx, cm, c0, c1, cn, cv = 0, weights = [1] }: StepCoefficients,
   thresholding: Thresholding,
   variance?: ArrayLike<number>,
+  earlier: readonly ArrayLike<number>[] = [],
 ): { x: Float64Array; x0: Float64Array } {
   const predicted = Float64Array.from(x, (value, i) => px * value + pm * m[i]);
   const x0 = referenceThreshold(predicted, thresholding);
   const next = x0.map(
     (value, i) =>
       cx * x[i] +
-      cm * m[i] +
+      cm * weights.reduce((sum, weight, back) => sum + (weight && weight * [m, ...earlier][back]![i]), 0) +
       c0 * value +
       c1 * (x0Previous?.[i] ?? 0) +
       cn * Math.exp((cv * (1 + (variance?.[i] ?? 0))) / 2) * (noise?.[i] ?? 0),

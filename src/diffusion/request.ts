@@ -10,6 +10,7 @@ import { type GenerationInputs, tellsSameText } from "./inputs.ts";
 import { denoisingLoop, type LoopShape } from "./loop.ts";
 import { countPictures, type LowPictures } from "./low.ts";
 import { MAX_NEIGHBORS, type NeighborPicture } from "./neighbors.ts";
+import { rememberedAnswers } from "./pndm.ts";
 import { checkNumber } from "./range.ts";
 import { type EncodedText, type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "./reimagen.ts";
 import { stepCoefficients } from "./samplers.ts";
@@ -100,6 +101,7 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
     thresholding: settings.thresholding,
     stochastic: coefficients.some(({ cn }) => cn !== 0),
     multistep: coefficients.some(({ c1 }) => c1 !== 0),
+    ...(coefficients[0]!.weights && { remembered: rememberedAnswers }),
   };
   const inputs: GenerationInputs = {
     conditions: reimagenConditions(config, texts, timestepUnit, shape, noised),

@@ -2,20 +2,21 @@
 import { ddimUpdate } from "./ddim.ts";
 import { type DdpmVariance, ddpmUpdate, ddpmVariances } from "./ddpm.ts";
 import { dpmSolverUpdate } from "./dpm-solver.ts";
+import { pndmSteps } from "./pndm.ts";
 import { checkChoice, checkInteger, checkNumber } from "./range.ts";
 import type { NoiseSchedule } from "./schedule.ts";
 import { type Prediction, type StepCoefficients, type StepUpdate, x0Of } from "./step.ts";
 import { type SamplingPoint, samplingPoints, type TimestepSpacing } from "./timesteps.ts";
 
-const samplers = ["ddpm", "ddim", "dpm-solver++"] as const;
+const samplers = ["ddpm", "ddim", "dpm-solver++", "pndm"] as const;
 
-/** DDPM ancestral, DDIM, or DPM-Solver++(2M). */
+/** DDPM ancestral, DDIM, DPM-Solver++(2M), or PNDM by linear multisteps. */
 export type Sampler = (typeof samplers)[number];
 
 /** A sampler and what it leaves open; an option of another sampler or another kind of schedule has no effect. */
 export interface SamplerOptions {
   sampler: Sampler;
-  /** Model evaluations from noise to picture, at least 1; on a discrete schedule at most its training steps. */
+  /** From noise to picture, at least 1; on a discrete schedule at most its training steps. The model is evaluated once a step; by PNDM, which takes the first step twice, once more. */
   steps: number;
   /** DDIM: share of ancestral noise in [0, 1]. Default 0. */
   etaDdim?: number;
@@ -23,11 +24,11 @@ export interface SamplerOptions {
   useClippedModelOutput?: boolean;
   /** DDPM: variance of the ancestral noise. Default "fixed_small". */
   variance?: DdpmVariance;
-  /** Discrete: default "leading" for DDPM and DDIM, "linspace" for DPM-Solver++. */
+  /** Discrete: default "linspace" for DPM-Solver++, "leading" for the others. */
   spacing?: TimestepSpacing;
   /** Discrete, leading: added to every timestep. Default 0. */
   stepsOffset?: number;
-  /** Discrete, DDIM: land on alpha = 1 rather than on the schedule's first entry. Default true. */
+  /** Discrete, DDIM and PNDM: land on alpha = 1 rather than on the schedule's first entry. Default true. */
   setAlphaToOne?: boolean;
   /** Leave out times with less signal than this lambda = ln(alpha / sigma), in [-50, 0]. Default -Infinity: keep all. */
   lambdaMinClipped?: number;
@@ -57,9 +58,11 @@ export function stepCoefficients(
   checkSampler(options);
   checkChoice("prediction", prediction, ["epsilon", "x0", "v"]);
   const points = pointsOf(schedule, options);
+  const { sampler } = options;
+  if (sampler === "pndm") return pndmSteps(points, prediction);
   return points.slice(0, -1).map((from, i) => {
     const { ofX: px, ofM: pm } = x0Of(prediction, from);
-    return { timestep: from.timestep, px, pm, ...stepUpdate(points, i, prediction, options) };
+    return { timestep: from.timestep, px, pm, ...stepUpdate(points, i, prediction, { ...options, sampler }) };
   });
 }
 
@@ -68,7 +71,7 @@ function pointsOf(schedule: NoiseSchedule, options: SamplerOptions): SamplingPoi
   return samplingPoints(schedule, options.steps, {
     spacing: options.spacing ?? (sampler === "dpm-solver++" ? "linspace" : "leading"),
     stepsOffset: options.stepsOffset ?? 0,
-    setAlphaToOne: sampler !== "ddim" || (options.setAlphaToOne ?? true),
+    setAlphaToOne: !["ddim", "pndm"].includes(sampler) || (options.setAlphaToOne ?? true),
     lambdaMinClipped: options.lambdaMinClipped ?? Number.NEGATIVE_INFINITY,
     asksTimestepZero: sampler !== "dpm-solver++",
   });
@@ -78,7 +81,14 @@ function stepUpdate(
   points: SamplingPoint[],
   i: number,
   prediction: Prediction,
-  { sampler, etaDdim = 0, useClippedModelOutput = true, variance = "fixed_small" }: SamplerOptions,
+  {
+    sampler,
+    etaDdim = 0,
+    useClippedModelOutput = true,
+    variance = "fixed_small",
+  }: SamplerOptions & {
+    sampler: Exclude<Sampler, "pndm">;
+  },
 ): StepUpdate {
   const from = points[i];
   const to = points[i + 1];

@@ -53,11 +53,11 @@ const classes: Record<Sampler, string> = {
   "dpm-solver++": "DPMSolverMultistepScheduler",
   ddim: "DDIMScheduler",
   ddpm: "DDPMScheduler",
+  pndm: "PNDMScheduler",
 };
 
 // They walk noise schedules of the same kind by samplers of their own.
 const others = [
-  "PNDMScheduler",
   "LMSDiscreteScheduler",
   "HeunDiscreteScheduler",
   "UniPCMultistepScheduler",
@@ -107,6 +107,12 @@ const readers: Record<string, (keys: PublicConfig) => Sampling> = {
       sampler: { sampler: "dpm-solver++", ...spacing, lambdaMinClipped },
       thresholding: thresholdingOf(keys, false),
     };
+  },
+  PNDMScheduler(keys) {
+    if (!keys.boolean("skip_prk_steps", false))
+      throw keys.unsupported("skip_prk_steps", "Runge-Kutta steps at the start are not, it must be true");
+    const sampler = { sampler: "pndm", setAlphaToOne: keys.boolean("set_alpha_to_one", false) } as const;
+    return { sampler: { ...sampler, ...spacingOf(keys, "leading") }, thresholding: { kind: "none" } };
   },
   EulerDiscreteScheduler: (keys) => eulerOf(keys, 0),
   EulerAncestralDiscreteScheduler: (keys) => eulerOf(keys, 1),

@@ -10,7 +10,8 @@ export type Prediction = "epsilon" | "x0" | "v";
  * x0 = px x + pm m, with m the model's output after guidance; x0 = threshold(x0);
  * x' = cx x + cm m + c0 x0 + c1 x0Previous + cn exp(cv (1 + variance) / 2) noise, with x0Previous the thresholded x0 of the step
  * before, noise standard normal, and variance what the model says about it, nominally in [-1, 1]. All finite; c1 is 0 in the first
- * step, cn is 0 where the step draws no noise, and cv is absent where the model says nothing about the variance.
+ * step, cn is 0 where the step draws no noise, and cv is absent where the model says nothing about the variance. With `weights`, the m of x' (not
+ * that of x0) is the sum of the model's outputs of this step and the four before it by them, latest first.
  */
 export interface StepCoefficients {
   /** The time that the model is told, in the schedule's own unit. */
@@ -23,6 +24,7 @@ export interface StepCoefficients {
   c1: number;
   cn: number;
   cv?: number;
+  weights?: readonly number[];
 }
 
 /** The part of a step that the sampler decides: how x' is made. */

@@ -130,6 +130,11 @@ export class Executor {
     }
   }
 
+  /** Where the states lie, in the order of the graph's. */
+  get states(): readonly BufferRange[] {
+    return this.#states.map(({ to }) => to);
+  }
+
   /** Writes an input by name. Throws `shape` when the length is wrong, `argument` when there is no such input in the plan. */
   write(name: string, data: TensorData): void {
     const { buffer, offset } = this.rangeOf(this.#input(name, data));

@@ -140,7 +140,10 @@ describe("Stable Diffusion", () => {
   it("uses another sampler where the folder's is unknown, and says so", async () => {
     const files = new Map(folders.get("StableDiffusionPipeline")!);
     const config = new TextDecoder().decode(files.get("scheduler/scheduler_config.json")!);
-    files.set("scheduler/scheduler_config.json", new TextEncoder().encode(config.replace("DDIM", "PNDM")));
+    files.set(
+      "scheduler/scheduler_config.json",
+      new TextEncoder().encode(config.replace("DDIMScheduler", "HeunDiscreteScheduler")),
+    );
     const pipeline = await openPipeline(await testGpu(), memoryFolder("sd", files));
     const { settings, warnings } = await pipeline.generate(quick);
     expect(settings.sampler).toBe("dpm-solver++");

@@ -98,9 +98,15 @@ describe("DeepFloyd IF", () => {
 });
 
 describe("Stable Diffusion", () => {
-  it("1.5 asks for PNDM, which is named and has a way round", () => {
-    expect(() => read(stable1)).toThrow(
-      'scheduler/scheduler_config.json: _class_name "PNDMScheduler" is not supported: choose another sampler for its noise schedule: dpm-solver++, ddim, ddpm',
+  it("1.5 asks for PNDM; a sampler that there is not is named, and has a way round", () => {
+    expect(read(stable1).sampler).toEqual({
+      sampler: "pndm",
+      setAlphaToOne: false,
+      spacing: "leading",
+      stepsOffset: 1,
+    });
+    expect(() => read({ ...stable1, _class_name: "HeunDiscreteScheduler" })).toThrow(
+      'scheduler/scheduler_config.json: _class_name "HeunDiscreteScheduler" is not supported: choose another sampler for its noise schedule: dpm-solver++, ddim, ddpm, pndm',
     );
     const solver = read(stable1, "dpm-solver++");
     expect(solver.sampler).toMatchObject({ sampler: "dpm-solver++", spacing: "linspace", stepsOffset: 1 });

@@ -5,6 +5,7 @@ import { type GuidanceSettings, guidanceMode, guidanceSteps } from "../guidance.
 import { countPictures, type LowPictures } from "../low.ts";
 import type { NeighborPicture } from "../neighbors.ts";
 import { keyOf } from "../philox.ts";
+import { rememberedAnswers } from "../pndm.ts";
 import { checkInteger } from "../range.ts";
 import { type Sampler, stepCoefficients } from "../samplers.ts";
 import type { DiscreteSchedule } from "../schedule.ts";
@@ -99,6 +100,7 @@ export function decidePipeline(
     thresholding: settings.thresholding,
     stochastic: coefficients.some(({ cn }) => cn !== 0),
     multistep: coefficients.some(({ c1 }) => c1 !== 0),
+    ...(coefficients[0]!.weights && { remembered: rememberedAnswers }),
     learnedVariance: settings.variance === "learned_range",
   };
   const time = neighborTime(schedule, request.neighborNoise);

@@ -48,7 +48,7 @@ const { guidance, steps, sampler, seed } = defaultSettings;
 export const samplingOptions = (): Option[] => [
   number("--seed <n>", "seed of all randomness", whole(0)).default(seed),
   number("--steps <n>", "denoising steps", whole(1)).default(steps),
-  choice("--sampler <name>", "sampler", ["ddpm", "ddim", "dpm-solver++"]).default(sampler),
+  choice("--sampler <name>", "sampler", ["ddpm", "ddim", "dpm-solver++", "pndm"]).default(sampler),
   number("--eta-ddim <x>", "ddim: share of ancestral noise, 0 to 1 (default: 0)", real),
   choice("--guidance <mode>", "guidance", ["interleaved", "entangled", "text-only", "neighbor-only", "none"]).default(
     guidance.mode,

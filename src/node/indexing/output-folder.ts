@@ -28,7 +28,10 @@ export async function openOutput(path: string): Promise<OutputFolder> {
     throw new ReimagenError("output", `${path} cannot be written: ${cause.message}`, { cause });
   });
   if (there && !there.includes(recordFile) && !there.every((file) => ours.test(file)))
-    throw new ReimagenError("output", `${path} cannot be written: it holds other files, and no ${recordFile} of an earlier index`);
+    throw new ReimagenError(
+      "output",
+      `${path} cannot be written: it holds other files, and no ${recordFile} of an earlier index`,
+    );
   const files = new Set(there);
   const written: string[] = [];
 

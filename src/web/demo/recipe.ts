@@ -24,6 +24,7 @@ export const samplerNames: Readonly<Record<Recipe["sampler"], string>> = {
   "dpm-solver++": "DPM-Solver++",
   ddim: "DDIM",
   ddpm: "DDPM",
+  pndm: "PNDM",
 };
 export const modeNames: Readonly<Record<Recipe["mode"], string>> = {
   interleaved: "interleaved",
