@@ -1,12 +1,10 @@
 // Attention: one softmax over several key/value segments, such as self ++ text ++ neighbours (Imagen's concatenated keys and values).
 import segmentsFile from "../../kernels/attention.segments.wgsl";
 import simple from "../../kernels/attention.simple.wgsl";
-import tiled from "../../kernels/attention.tiled.wgsl";
-import wide from "../../kernels/attention.wide.wgsl";
 import { ReimagenError } from "../errors.ts";
 import type { DeviceTraits } from "../gpu/gpu.ts";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
-import { lazyKernels, unfitForSubgroups } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForHardware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { attentionSubgroups, beyondLimits, matrixAttention, unfitForMatrices } from "./matrix.ts";
 import {
   expectShape,
@@ -149,10 +147,12 @@ export const attention: Op<AttentionAttributes> = {
       name: "attention.tiled",
       suits: "hardware",
       unfit: (_, inputs, __, attributes) =>
-        attributes.headDim > 128 ? `head dimension ${attributes.headDim} is above 128` : unfitVec4(inputs, attributes),
+        attributes.headDim > 128
+          ? `head dimension ${attributes.headDim} is above 128`
+          : (unfitForHardware() ?? unfitVec4(inputs, attributes)),
       launch: (inputs, output, attributes) => ({
         kernel: {
-          ...vec4Kernel("attention.tiled", tiled, inputs, output),
+          ...vec4Kernel("attention.tiled", lazyKernels.hardware!.attentionTiled, inputs, output),
           constants: { D: attributes.headDim },
         },
         workgroups: [Math.ceil(tokensOf(output) / 64), attributes.heads, output.shape[0]!],
@@ -162,10 +162,10 @@ export const attention: Op<AttentionAttributes> = {
     {
       name: "attention.wide",
       suits: "hardware",
-      unfit: (_, inputs, __, attributes) => unfitVec4(inputs, attributes),
+      unfit: (_, inputs, __, attributes) => unfitForHardware() ?? unfitVec4(inputs, attributes),
       launch: (inputs, output, attributes) => ({
         kernel: {
-          ...vec4Kernel("attention.wide", wide, inputs, output),
+          ...vec4Kernel("attention.wide", lazyKernels.hardware!.attentionWide, inputs, output),
           constants: { COLUMNS: Math.ceil(attributes.headDim / 64) },
         },
         workgroups: [Math.ceil(tokensOf(output) / 16), attributes.heads, output.shape[0]!],

@@ -2,12 +2,11 @@
 import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/conv2d.epilogue.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
-import tiled from "../../kernels/conv2d.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
-import { lazyKernels, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForHardware, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
@@ -155,9 +154,12 @@ function conv2dVariants(): Variant<Conv2dAttributes>[] {
     {
       name: "conv2d.tiled",
       suits: "hardware",
-      unfit: (_, inputs, output) => unfitVec4(inputs, output),
+      unfit: (_, inputs, output) => unfitForHardware() ?? unfitVec4(inputs, output),
       launch: (inputs, output, attributes) =>
-        vec4Launch("conv2d.tiled", tiled, inputs, output, attributes, [Math.ceil(pixelsOf(output) / 64), 64]),
+        vec4Launch("conv2d.tiled", lazyKernels.hardware!.conv2dTiled, inputs, output, attributes, [
+          Math.ceil(pixelsOf(output) / 64),
+          64,
+        ]),
     },
     {
       name: "conv2d.simple",

@@ -16,11 +16,16 @@ export async function loadKernelsFor({ software }: Pick<DeviceTraits, "software"
 }
 
 /** Why a variant cannot run whose kernel has not come. */
-export const notLoaded = "its kernel is not loaded";
+const notLoaded = "its kernel is not loaded";
 
 /** Why sums over a workgroup cannot be left to its subgroups. */
 export function unfitForSubgroupSum({ subgroupSize }: DeviceTraits): string | undefined {
   if (!subgroupSize) return "no fixed subgroup size";
+  return unfitForHardware();
+}
+
+/** Why no large kernel for GPUs can run. */
+export function unfitForHardware(): string | undefined {
   return loaded.hardware ? undefined : notLoaded;
 }
 

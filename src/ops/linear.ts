@@ -3,11 +3,10 @@ import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/linear.epilogue.wgsl";
 import fewRows from "../../kernels/linear.few_rows.wgsl";
 import simple from "../../kernels/linear.simple.wgsl";
-import tiled from "../../kernels/linear.tiled.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { type Activation, activate, activationCode } from "./activation.ts";
-import { lazyKernels, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForHardware, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
   expectShape,
@@ -117,9 +116,12 @@ function linearVariants(): LinearVariant[] {
     {
       name: "linear.tiled",
       suits: "hardware",
-      unfit: unfitVec4,
+      unfit: (traits, inputs, output) => unfitForHardware() ?? unfitVec4(traits, inputs, output),
       launch: (inputs, output, attributes) =>
-        vec4Launch("linear.tiled", tiled, inputs, output, attributes, { rows: 64, columns: 64 }),
+        vec4Launch("linear.tiled", lazyKernels.hardware!.linearTiled, inputs, output, attributes, {
+          rows: 64,
+          columns: 64,
+        }),
     },
     { name: "linear.simple", suits: "any", unfit: unfitSimple, launch: launchSimple },
   ];

@@ -1,7 +1,7 @@
 // Variants on subgroup matrices: when they fit, and in which tiles they work.
 import type { DeviceTraits, MatrixShape } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
-import { lazyKernels, notLoaded } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForHardware } from "./lazy_kernels.ts";
 import type { TensorType } from "./op.ts";
 
 /** How a product is laid over subgroups. */
@@ -50,7 +50,8 @@ export function unfitForMatrices(
 ): string | undefined {
   if (!matrix) return "no subgroup matrices";
   if (!subgroupSize) return "no fixed subgroup size";
-  if (!lazyKernels.hardware) return notLoaded;
+  const absent = unfitForHardware();
+  if (absent) return absent;
   // Rounded to halves, singles would be others.
   return matrix.operands === "f16" && factors.some((type) => type?.dtype === "f32") ? "factors of f32" : undefined;
 }

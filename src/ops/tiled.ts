@@ -1,7 +1,7 @@
 // Variants of products in f32 by 8 x 8 outputs a thread: in which tiles they work, and how their kernels are put together.
 import type { DeviceTraits } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
-import { lazyKernels, notLoaded } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForHardware } from "./lazy_kernels.ts";
 
 /** Threads over rows, over columns, and that share what is summed; values of what is summed that a step takes. */
 export interface ThreadTile {
@@ -21,7 +21,7 @@ export const threadTiles = {
 export function unfitForTile({ down, across, deep }: ThreadTile, { limits }: DeviceTraits): string | undefined {
   const threads = down * across * deep;
   if (threads > limits.maxComputeInvocationsPerWorkgroup) return `needs workgroups of ${threads} threads`;
-  return lazyKernels.hardware ? undefined : notLoaded;
+  return unfitForHardware();
 }
 
 /** Fewer workgroups leave parts of a large GPU without work. */

@@ -106,7 +106,7 @@ it("keeps the width of Gaussian pictures better than DDIM does with as many eval
     const { schedule, prediction, ...read } = readScheduler("scheduler_config.json", JSON.stringify(config), sampler);
     const options = { ...read.sampler, spacing: "leading", setAlphaToOne: false, steps: count } as const;
     const steps = stepCoefficients(schedule, prediction, options);
-    let x = Float64Array.of(width(steps[0]!.timestep));
+    let x: Float64Array = Float64Array.of(width(steps[0]!.timestep));
     const earlier: Float64Array[] = [];
     for (const step of steps) {
       const m = x.map((value) => (value * Math.sqrt(1 - signal[step.timestep]!)) / width(step.timestep) ** 2);
