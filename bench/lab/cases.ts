@@ -1,6 +1,7 @@
 // What `ops` runs: an op at a shape, from the plan of the shipped model and from U-Nets of known sizes.
 
 import { denoisingLoop } from "../../src/diffusion/loop.ts";
+import { rememberedAnswers } from "../../src/diffusion/pndm.ts";
 import { type ReimagenShape, reimagenModel, textRows } from "../../src/diffusion/reimagen.ts";
 import { fuse } from "../../src/graph/fuse.ts";
 import { type Graph, GraphBuilder, type Node, type Value } from "../../src/graph/graph.ts";
@@ -28,6 +29,7 @@ export interface OpCase {
 export const loops: readonly Omit<ReimagenShape, "storage">[] = [
   { thresholding: { kind: "static", range: 1 } as const, stochastic: false, multistep: true },
   { thresholding: { kind: "dynamic", quantile: 0.995, max: 3 } as const, stochastic: true, multistep: false },
+  { thresholding: { kind: "none" } as const, stochastic: false, multistep: false, remembered: rememberedAnswers },
 ].map((sampler) => ({ pictures: 1, evaluations: 2, texts: textRows, neighbors: 2, ...sampler }));
 
 /**

@@ -157,7 +157,8 @@ function randomWeights(gpu: Gpu, graph: Graph): Map<string, GPUBuffer> {
   for (const value of weightsOf(graph)) {
     const { shape, dtype } = value.type;
     const bytes = bytesOfType(value.type);
-    const buffer = gpu.allocate(weightKey(value), bytes, GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+    const buffer = gpu.allocate(weightKey(value), bytes, usage);
     buffers.set(weightKey(value), buffer);
     const piece = scaledNormals(
       dtype === "f16" ? "f16" : "f32",

@@ -3,6 +3,7 @@ import { type Graph, GraphBuilder, type Value } from "../../src/graph/graph.ts";
 import { attention, averagePool, conv2d, geglu, groupNorm, linear } from "../../src/graph/layers.ts";
 import { blendTiles } from "../../src/ops/blend_tiles.ts";
 import { conv2d as conv2dOp } from "../../src/ops/conv2d.ts";
+import { slice } from "../../src/ops/slice.ts";
 import { type CaseSet, nameOf, type OpCase } from "./cases.ts";
 
 /** A U-Net's sizes, a list entry a level, finest first. */
@@ -50,6 +51,9 @@ function casesOf(sizes: UnetSizes, storage: "f32" | "f16"): OpCase[] {
   for (const level of sizes.channels.keys()) addLevel(g, sizes, level);
   // Of an upscaler in tiles; never in half precision.
   if (sizes.set === "sd" && storage === "f32") addTiles(g, sizes.side);
+  // Of a model that predicts the variance beside the noise.
+  if (sizes.set === "imagen" && storage === "f32")
+    g.apply(slice, [g.input("both", [BATCH, sizes.side, sizes.side, 6], "step")], { from: 3, count: 3 });
   const graph: Graph = g.finish();
   const heavy = graph.nodes.map((node): OpCase => ({ set: sizes.set, name: nameOf(node), node, uses: 0 }));
   return [...new Map(heavy.map((entry) => [entry.name, entry])).values()];

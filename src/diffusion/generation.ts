@@ -10,7 +10,7 @@ import type { LowPictures } from "./low.ts";
 import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
 import type { Decision } from "./request.ts";
 import type { SamplingSettings } from "./settings.ts";
-import { Slicer, type Step } from "./slicer.ts";
+import { Slicer } from "./slicer.ts";
 import { type Snapshot, Snapshots } from "./snapshots.ts";
 import { StepRows } from "./step-rows.ts";
 import { copyToTexture, type Shown, type TextureCopy, type TextureOptions } from "./textures.ts";
@@ -140,7 +140,8 @@ export class Generation implements AsyncIterable<Progress> {
     if (this.finished) throw new ReimagenError("argument", `all ${this.steps} steps of this generation are done`);
     const executor = this.#executor;
     const requests = executor.count("request");
-    const step = this.#way();
+    const short = executor.count("short step") > 0 && tellsSameText(this.#inputs.guidance, this.#step);
+    const step = short ? "short step" : "step";
     const all = requests + executor.count(step);
     const from = this.#cursor;
     const to = budget === undefined ? all : this.#slicer.reach(from, budget, step);
@@ -378,11 +379,6 @@ export class Generation implements AsyncIterable<Progress> {
       encoder.clearBuffer(buffer, offset, size);
     this.#device.queue.submit([encoder.finish()]);
     return new StepRows(gpu, executor, this.steps, (step) => stepRow(executor, this.#inputs, step));
-  }
-
-  #way(): Step {
-    const short = this.#executor.count("short step") > 0 && tellsSameText(this.#inputs.guidance, this.#step);
-    return short ? "short step" : "step";
   }
 
   #encodeFirstState(encoder: GPUCommandEncoder): void {

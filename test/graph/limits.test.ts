@@ -1,11 +1,14 @@
 // A device that is too small is told so before anything is loaded: which limit, what for, how much is needed and there.
-import { expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { ReimagenError } from "../../src/errors.ts";
 import { compileGraph, type Plan } from "../../src/graph/compile.ts";
 import { GraphBuilder } from "../../src/graph/graph.ts";
 import { add, conv2d, linear } from "../../src/graph/layers.ts";
 import { checkLimits } from "../../src/graph/limits.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import { someLimits, someTraits } from "./graphs.ts";
+
+beforeAll(() => loadKernelsFor({ software: true }));
 
 function somePlan(): Plan {
   const g = new GraphBuilder();
