@@ -10,6 +10,7 @@ import { float32ToFloat16 } from "../src/io/float16.ts";
 import { type Safetensors, tensorBytes } from "../src/io/safetensors.ts";
 import { readUnetConfig } from "../src/models/diffusers/unet_config.ts";
 import { parameterCount, tensorShapes } from "../src/models/tensors.ts";
+import { loadKernelsFor } from "../src/ops/lazy_kernels.ts";
 import type { Lab } from "./lab/lab.ts";
 import { stableDiffusion15 } from "./lab/models.ts";
 import type { Cell, Measurement, Section } from "./lab/report.ts";
@@ -73,6 +74,7 @@ async function runModel({ gpu, say }: Lab, storage: Storage) {
   const part = unetPart(config, false, storage);
   const shape: UnetShape = { ...part.probe, evaluations: 2, height: config.side!, width: config.side!, tokens: 77 };
   const graph = part.graph(shape);
+  await loadKernelsFor(gpu.traits);
   const needs = needsOf(graph, gpu.traits);
   if (needs.refusal) throw new ReimagenError("limit", needs.refusal);
   say(`real: ${showBytes(totalBytes(needs))}, of which weights ${showBytes(needs.weights)}`);

@@ -8,6 +8,7 @@ import { readUnetConfig, type UnetConfig } from "../../models/diffusers/unet_con
 import { readVaeConfig, type VaeConfig } from "../../models/diffusers/vae_config.ts";
 import { parameterCount, tensorShapes } from "../../models/tensors.ts";
 import { checkCheckpoint } from "../../models/weights.ts";
+import { loadKernelsFor } from "../../ops/lazy_kernels.ts";
 import { defaults, readPipeline, readTextConfig, type TextConfig } from "./definition.ts";
 import { type Needs, needsOf, type Storage } from "./memory.ts";
 import { type ModelIndex, type PipelineClass, readModelIndex } from "./model-index.ts";
@@ -52,6 +53,7 @@ export async function inspectPipeline(
   traits: DeviceTraits,
   signal?: AbortSignal,
 ): Promise<InspectedPipeline> {
+  await loadKernelsFor(traits);
   const file = `${folder.name}/model_index.json`;
   const index = readModelIndex(file, await readText(folder, "model_index.json", signal));
   const unsupported = new Set<string>();

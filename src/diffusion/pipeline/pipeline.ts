@@ -6,6 +6,7 @@ import type { Folder } from "../../io/folder.ts";
 import type { Picture } from "../../io/picture.ts";
 import type { Tokenizer } from "../../io/tokens.ts";
 import type { VaeConfig } from "../../models/diffusers/vae_config.ts";
+import { loadKernelsFor } from "../../ops/lazy_kernels.ts";
 import { type Generated, Generation } from "../generation.ts";
 import type { Resident } from "../resident.ts";
 import { decodeLatent } from "./decode.ts";
@@ -63,6 +64,8 @@ export type PipelineResult = Generated;
 export async function openPipeline(gpu: Gpu, folder: Folder, options: PipelineOptions = {}): Promise<Pipeline> {
   const { signal, after } = options;
   const definition = await readPipeline(folder, signal);
+  // Plans are made before anything else is on the device.
+  await loadKernelsFor(gpu.traits);
   const { text, unet, vae, noising } = definition;
   const wanted = { activations: options.storage ?? "f32", weights: options.weights } as const;
   const slot = <Shape>(make: (storage: Storage) => Part<Shape>, until = signal) =>
