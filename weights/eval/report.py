@@ -24,7 +24,7 @@ def write_report(evaluation, table, shown, verdicts, tuned):
     group = "first"
     sheets = {}
     rows = {row.name: row for row in evaluation.rows()}
-    sheet_rows = {**SHEETS, "styles.png": [name for name in rows if name.startswith("only ")]}
+    sheet_rows = {**SHEETS, "styles.png": [name for name in rows if ", only " in name]}
     for file, names in sheet_rows.items():
         names = [name for name in names if (name, group) in shown]
         if len(names) < 2:
@@ -55,8 +55,8 @@ def neighbour_rows(evaluation, rows, file, name, cases):
     if name is None:
         return []
     if file == "styles.png":
-        chosen = [row for row in rows.values() if row.name.startswith("only ")]
-        found = [(f"neighbour, {row.name}", [near[:1] for near in evaluation.neighbours(row, cases)]) for row in chosen]
+        chosen = [row for row in rows.values() if ", only " in row.name]
+        found = [(f"neighbour of {row.name}", [near[:1] for near in evaluation.neighbours(row, cases)]) for row in chosen]
         return [(title, drawn(evaluation, [near[0] if near else None for near in nears])) for title, nears in found]
     row = rows["k = 2"] if "k = 2" in rows and not rows[name].pairs else rows[name]
     found = evaluation.neighbours(row, cases)
@@ -96,7 +96,8 @@ def markdown(evaluation, table, sheets, failures):
     lines += [
         f"{table['entities']} entities a group at most, {table['seeds']} seeds each, 20 steps of DPM-Solver++{steps}. `../README.md` says how to read this.",
         "",
-        "Recogniser, by itself on clean scenes: " + ", ".join(f"{name} {value:.2f}" for name, value in table["recogniser"].items()) + ".",
+        "Recogniser, by itself on clean scenes: " + (", ".join(f"{name} {value:.2f}" for name, value in table["recogniser"].items())
+        or "its training was not finished") + ".",
         "",
     ]
     for group in evaluation.cases[False]:
@@ -135,7 +136,8 @@ def line(name, found, note):
     right = f"{found['neighbours_right']:.2f}" if "neighbours_right" in found else ""
     distances = (f"{found['frechet']:.2f}", f"{found['kernel'] * 1000:.2f}") if "frechet" in found else ("", "")
     if "style" in found:
-        note += f"; the picture is of that style: {share('style')}"
+        otherwise = f", with all styles {found['style_otherwise']:.2f}" if "style_otherwise" in found else ""
+        note += f"; the picture is of that style: {share('style')}{otherwise}"
     if "shows_the_neighbour" in found:
         note += f"; the picture shows a neighbour's thing: {found['shows_the_neighbour']:.2f}"
     return f"| {name} | {share('entity')} | {share('entity_at_5')} | {share('scene')} | {share('both')} | {right} | {distances[0]} | {distances[1]} | {note} |"

@@ -35,7 +35,8 @@ def all_rows(styles, unfiltered):
         Row("two things, no neighbours", k=0, pairs=True),
         Row("two things, k = 2 by the prompt", pairs=True),
         Row("two things, one neighbour each", source="each", pairs=True),
-        *(Row(f"only {style}", source=f"style:{style}", note="a database of one art style") for style in styles),
+        # One neighbour, as a database of one style has one drawing of a thing.
+        *(Row(f"k = 1, only {style}", k=1, source=f"style:{style}", note="a database of one art style") for style in styles),
     ]
     if unfiltered:
         rows.append(Row("k = 2, trained without the tails' filter", model="unfiltered"))

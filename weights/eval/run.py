@@ -132,6 +132,9 @@ def evaluate(evaluation):
             found = summary(verdict, cases, references[row.pairs, group], row)
             found.update(neighbours_found(evaluation.art, row, cases, near, verdict))
             entry["groups"][group] = found
+            if "style" in found and ("k = 1", group) in verdicts:
+                usual = verdicts["k = 1", group].style
+                found["style_otherwise"] = round(float(np.mean([style == row.source[6:] for style in usual])), 4)
             verdicts[row.name, group], shown[row.name, group] = verdict, pictures
     table["ratios"] = ratios(evaluation, verdicts)
     return table, shown, verdicts
@@ -257,7 +260,7 @@ def parse_options():
     parser.add_argument("--final", action="store_true", help="judge the second held-out list too: never while anything is still tuned")
     parser.add_argument("--finetuned", type=int, default=6, help="entities of the comparison with fine-tuning; 0 for none")
     parser.add_argument("--finetune-steps", type=int, default=80)
-    parser.add_argument("--styles", nargs="*", default=["noto-v1", "twemoji", "fluent-3d"], help="databases of one art style")
+    parser.add_argument("--styles", nargs="*", default=["noto", "twemoji", "fluent-3d"], help="databases of one art style")
     parser.add_argument("--only", help="a regular expression: rows by name")
     parser.add_argument("--manifest", type=Path, help="write what the engine is to draw for a cross-check, and end")
     parser.add_argument("--pictures", type=Path, help="folder of what the engine drew from the manifest")
