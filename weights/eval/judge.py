@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 import metrics
 
 PART = 128
+# Where each of two things is looked for: squares of this side, this far down, at the left and at the right edge; pixels of 64.
+HALF, DOWN = 36, 18
 
 
 @dataclass
@@ -16,7 +19,7 @@ class Verdict:
 
     named: np.ndarray  # the entity asked for is the best guess
     among_five: np.ndarray
-    both: np.ndarray  # two things asked for: they are the two best guesses
+    both: np.ndarray  # two things asked for: they are the best guesses in both halves
     scene: np.ndarray
     style: list  # best guess
     guess: list  # best entity
@@ -40,17 +43,33 @@ def judge(recogniser, pictures, cases):
     names = {name: i for i, name in enumerate(recogniser.names)}
     asked = torch.tensor([names[case.entity] for case in cases])
     five = entities.topk(5).indices
-    both = [bool(case.second) and {names[case.entity], names[case.second]} == set(row[:2].tolist()) for case, row in zip(cases, five)]
+    # [N, places, 5]: in one place, the whole, or in two.
+    places = five[:, None]
+    both = np.zeros(len(cases), bool)
+    if cases[0].second:
+        places = torch.stack([scores.topk(5).indices for scores in halves(recogniser, pictures)], 1)
+        best = places[:, :, 0].tolist()
+        both = np.array([{names[case.entity], names[case.second]} == set(found) for case, found in zip(cases, best)])
+    hits = places == asked[:, None, None]
     return Verdict(
-        named=(five[:, 0] == asked).numpy(),
-        among_five=(five == asked[:, None]).any(1).numpy(),
-        both=np.array(both),
+        named=hits[:, :, 0].any(1).numpy(),
+        among_five=hits.any(2).any(1).numpy(),
+        both=both,
         scene=(scenes.argmax(1) == torch.tensor([recogniser.kinds.index(case.kind) for case in cases])).numpy(),
         style=[recogniser.styles[i] for i in styles.argmax(1)],
         guess=[recogniser.names[i] for i in five[:, 0]],
         sure=entities.softmax(1).amax(1).numpy(),
         features=torch.cat(features).numpy(),
     )
+
+
+def halves(recogniser, pictures):
+    """Scores of entities in the left and in the right half, where prompts with two things have them."""
+    device, size = next(recogniser.parameters()).device, pictures.shape[-1]
+    side, top = HALF * size // 64, DOWN * size // 64
+    for left in (0, size - side):
+        parts = pictures[:, :, top : top + side, left : left + side].split(PART)
+        yield torch.cat([recogniser(F.interpolate(part.to(device), size, mode="bilinear"))[0].float().cpu() for part in parts])
 
 
 def summary(verdict, cases, reference, row=None):
