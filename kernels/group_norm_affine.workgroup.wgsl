@@ -1,4 +1,4 @@
-// Statistics of group norm, one workgroup a (sample, group): threads stride over its pixels and columns of four channels. For GPUs.
+// Statistics of group norm, one workgroup a (sample, group): threads stride over its pixels and columns of four channels. For GPUs; not yet measured on one.
 // x [B, P, C], x2 [B, P, C2] continues x. Uniform: C4, D4 (C and C2 in vec4), WIDTH (channels a group). Prelude: THREADS, EPSILON.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;

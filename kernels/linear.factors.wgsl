@@ -1,4 +1,4 @@
-// What the linear layer multiplies, for `matrix.product` and `tiled.product`: rows of x by columns of w, DEPTH values a step.
+// What the linear layer multiplies, for `matrix.product` and `tiled.product`: rows of x by columns of w, DEPTH values a step. For GPUs; not yet measured on one.
 
 // Where a row of x begins; rows past the edge repeat the last one and are dropped.
 alias Place = u32;

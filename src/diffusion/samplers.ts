@@ -13,7 +13,7 @@ const samplers = ["ddpm", "ddim", "dpm-solver++", "pndm"] as const;
 /** DDPM ancestral, DDIM, DPM-Solver++(2M), or PNDM by linear multisteps. */
 export type Sampler = (typeof samplers)[number];
 
-/** A sampler and what it leaves open; an option of another sampler or another kind of schedule has no effect. */
+/** A sampler and what it leaves open; an option of another sampler or another kind of schedule has no effect, nor has thresholding on the way that PNDM takes. */
 export interface SamplerOptions {
   sampler: Sampler;
   /** From noise to picture, at least 1; on a discrete schedule at most its training steps. The model is evaluated once a step; by PNDM, which takes the first step twice, once more. */

@@ -47,10 +47,11 @@ export async function neighbors(options: NeighborsOptions): Promise<void> {
   }
   const facts = found.map((neighbor, i) => ({ rank: i + 1, ...factsOf(neighbor) }));
   if (json) jsonResult({ prompt, neighbors: facts, sheet: sheet ?? null });
-  else result(listing(facts));
+  // A database that names nothing held out, such as one of the user's own pictures, says nothing of training.
+  else result(listing(facts, database.entries.some(({ heldOut }) => heldOut) ? "seen" : "unknown"));
 }
 
-function listing(facts: readonly ({ rank: number } & ReturnType<typeof factsOf>)[]): string {
+function listing(facts: readonly ({ rank: number } & ReturnType<typeof factsOf>)[], otherwise: string): string {
   return table(
     ["rank", "score", "id", "entity", "style", "training"],
     facts.map(({ rank, score, id, entity, style, heldOut }) => [
@@ -59,7 +60,7 @@ function listing(facts: readonly ({ rank: number } & ReturnType<typeof factsOf>)
       String(id),
       entity,
       style,
-      heldOut ? "held out" : "seen",
+      heldOut ? "held out" : otherwise,
     ]),
   );
 }
