@@ -28,6 +28,8 @@ export default defineConfig({
         test: {
           name: "browser",
           include: ["test/{ops,graph,models,diffusion,web}/**/*.test.ts"],
+          // Minutes long, and about kernels for devices that this browser has not, or about a pipeline's host side: once, in Node.
+          exclude: ["test/ops/hardware.test.ts", "test/diffusion/tiles.test.ts"],
           browser: {
             enabled: true,
             provider: playwright({ launchOptions: browser }),

@@ -1,6 +1,7 @@
 // Dawn in Node: finds a real GPU where there is one, else the software adapter.
 import { ReimagenError } from "../errors.ts";
 import type { RequestAdapter } from "../gpu/gpu.ts";
+import { pollIdly } from "./polling.ts";
 import { useSoftwareAdapter } from "./software-adapter.ts";
 
 /** Which adapter to take: a real one if there is one (`auto`), only the system's (`gpu`), or SwiftShader from npm (`software`). */
@@ -27,6 +28,7 @@ export interface DawnGpu {
 export async function openDawn(choice: AdapterChoice = "auto", toggles: readonly string[] = []): Promise<DawnGpu> {
   const { create, globals } = await import("webgpu");
   Object.assign(globalThis, globals);
+  pollIdly(globals);
   const options = toggles.length ? [`${flags[0]},${toggles.join(",")}`, flags[1]] : flags;
   if (choice !== "software") {
     const found = await firstAdapter(create(options));

@@ -10,8 +10,8 @@ import { readEntities } from "./entities.ts";
 import { installPackages, packagePath } from "./packages.ts";
 import { rasterise, visibleBox } from "./raster.ts";
 
-// An entity that fewer sets draw has too few neighbours.
-const fewestDrawings = 3;
+// An entity of one drawing has no neighbour; one of fewer than three has too few to train on, and is held out.
+const fewestDrawings = 2;
 
 const { values } = parseArgs({
   options: {

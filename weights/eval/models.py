@@ -1,11 +1,9 @@
 """Opens what is judged, and what it is judged with: checkpoints of training, and folders as the engine reads them."""
 
 import json
-import struct
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 
 HERE = Path(__file__).parent
@@ -13,8 +11,7 @@ sys.path.insert(0, str(HERE.parent / "train"))
 
 from reimagen import Config, ReImagen
 from retriever import Config as RetrieverConfig, Retriever
-
-DTYPES = {"F16": np.float16, "F32": np.float32}
+from tensors import read_safetensors
 
 
 def open_model(path, device):
@@ -48,21 +45,6 @@ def open_retriever(path, device):
     model = Retriever(RetrieverConfig(**sizes))
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, strict=False)
     return model.to(device).eval().requires_grad_(False)
-
-
-def read_safetensors(path):
-    """All tensors of a file, by name."""
-    raw = Path(path).read_bytes()
-    (length,) = struct.unpack("<Q", raw[:8])
-    head = json.loads(raw[8 : 8 + length])
-    head.pop("__metadata__", None)
-    body = memoryview(raw)[8 + length :]
-
-    def tensor(entry):
-        begin, end = entry["data_offsets"]
-        return torch.from_numpy(np.frombuffer(body[begin:end], DTYPES[entry["dtype"]]).reshape(entry["shape"]).copy())
-
-    return {name: tensor(entry) for name, entry in head.items()}
 
 
 def fingerprint(model):

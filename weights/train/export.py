@@ -7,16 +7,15 @@ and outputs of one forward pass in float64 on the rounded weights, stored as f32
 import argparse
 import json
 import shutil
-import struct
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 
 from reimagen import Config, ReImagen
+from tensors import write_safetensors
 from tokenizer import Tokenizer
 
-DTYPES = {torch.float16: "F16", torch.float32: "F32", torch.int32: "I32"}
 TOKENIZER = Path(__file__).parent.parent / "emoji-64" / "tokenizer.json"
 NEIGHBOUR_TEXT_LENGTH = 14
 
@@ -49,21 +48,6 @@ def main():
         write_safetensors(options.golden, golden(model, Tokenizer(TOKENIZER)))
     step, size = saved["state"]["step"], (options.folder / "model.safetensors").stat().st_size
     print(f"{options.folder}: step {step}, {sum(w.numel() for w in weights.values())} parameters, {size} bytes")
-
-
-def write_safetensors(path, tensors):
-    """Header and tensors one after another, as the format asks."""
-    head, blobs, at = {"__metadata__": {"format": "pt"}}, [], 0
-    for name, tensor in tensors.items():
-        blob = tensor.detach().contiguous().numpy().tobytes()
-        head[name] = dict(dtype=DTYPES[tensor.dtype], shape=list(tensor.shape), data_offsets=[at, at + len(blob)])
-        at += len(blob)
-        blobs.append(blob)
-    text = json.dumps(head, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        file.writelines(blobs)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import hashlib
 import json
 import math
 import os
@@ -17,6 +18,7 @@ from diffusion import add_noise, draw_levels, loss, upsampled
 from reimagen import Config, ReImagen
 from scenes import Recipe, Scenes
 from sheet import Sheet
+from tensors import read_safetensors
 from tokenizer import Tokenizer
 
 EMA_EVERY = 4  # steps; the average moves so much further each time
@@ -61,7 +63,12 @@ def main():
     scenes = Scenes(art, tokenizer, config.text_len, recipe, plan["seed"], size=config.size, crop=crop)
     sheet = Sheet(art, tokenizer, plan, config, device)
 
-    model = ReImagen(config).to(device, memory_format=torch.channels_last)
+    model = ReImagen(config)
+    if options.start:
+        start = options.start / "model.safetensors"
+        model.load_state_dict(read_safetensors(start))
+        plan["start"] = hashlib.sha256(start.read_bytes()).hexdigest()
+    model = model.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizer = torch.optim.AdamW(model.parameters(), plan["rate"], betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     state = dict(step=0, seconds=0.0, cpu_seconds=0.0)
@@ -163,6 +170,7 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint.pt, log.jsonl and sheets")
+    parser.add_argument("--start", type=Path, help="folder of weights to begin with; the model card says which, by SHA-256")
     parser.add_argument("--steps", type=int, help="in all, earlier runs included; the rate falls over the last of them")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
