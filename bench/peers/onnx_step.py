@@ -18,36 +18,20 @@ HERE = Path(__file__).resolve().parent
 WEIGHTS = HERE.parent.parent / "weights"
 sys.path.insert(0, str(WEIGHTS / "train"))
 from reimagen import Config, ReImagen  # noqa: E402
+from tensors import read_safetensors  # noqa: E402
 
 BATCH = 2
 TEXT_TOKENS = 16
 NEIGHBORS = 2
-DTYPES = {"F16": torch.float16, "F32": torch.float32}
-
-
-def read_safetensors(path):
-    """Tensors of a safetensors file by name: 8 bytes of header length, a JSON header, then the data."""
-    data = bytearray(path.read_bytes())
-    start = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:start])
-    header.pop("__metadata__", None)
-    return {
-        name: torch.frombuffer(
-            data,
-            dtype=DTYPES[tensor["dtype"]],
-            count=(tensor["data_offsets"][1] - tensor["data_offsets"][0]) // DTYPES[tensor["dtype"]].itemsize,
-            offset=start + tensor["data_offsets"][0],
-        ).reshape(tensor["shape"])
-        for name, tensor in header.items()
-    }
 
 
 def load_model(folder):
     """The checkpoint in `folder`, in float32."""
     settings = json.loads((folder / "config.json").read_text())
-    fields = {key: settings[key] for key in Config.__dataclass_fields__}
+    fields = {key: value for key, value in settings.items() if key in Config.__dataclass_fields__}
     model = ReImagen(Config(**fields)).eval()
-    model.load_state_dict(read_safetensors(folder / "model.safetensors"))
+    weights = read_safetensors(folder / "model.safetensors")
+    model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     return model
 
 
