@@ -194,6 +194,17 @@ export class Gpu {
     return compiled;
   }
 
+  /** Begins to compile kernels that will soon be needed. What does not compile is told then. */
+  compileAhead(kernels: readonly Kernel[]): void {
+    const hold = this.#hold;
+    const compiling = kernels.map(async (kernel) => [kernel, await this.compile(kernel)] as const);
+    Promise.all(compiling)
+      .then((compiled) => {
+        if (hold.traits.software && !hold.loss) runOverNothing(hold, new Map(compiled.map(([k, c]) => [c, k])));
+      })
+      .catch(() => undefined);
+  }
+
   /** Waits until all submitted work is done. Throws `device-lost`. */
   idle(): Promise<void> {
     const hold = this.#hold;
@@ -293,6 +304,37 @@ async function compile(hold: Hold, kernel: Kernel, code: string): Promise<Compil
     const said = messages[0] ? `line ${messages[0].lineNum}: ${messages[0].message}` : String(cause);
     throw new ReimagenError("kernel", `kernel ${kernel.name} does not compile: ${said}`, { cause });
   }
+}
+
+/**
+ * Lets pipelines run over no workgroups at all. Drivers for processors (llvmpipe) may compile one only when it first runs, in the queue, for
+ * up to a second: so they begin while files are read. Operands are dummies, as nobody touches them.
+ */
+function runOverNothing({ device }: Hold, compiled: ReadonlyMap<CompiledKernel, Kernel>): void {
+  const buffer = (usage: GPUBufferUsageFlags) => device.createBuffer({ size: 1024, usage });
+  const { STORAGE, UNIFORM, INDIRECT } = GPUBufferUsage;
+  const dummies = { read: buffer(STORAGE), write: buffer(STORAGE), parameters: buffer(UNIFORM) };
+  const workgroups = buffer(INDIRECT);
+  const texture = device.createTexture({ size: [1, 1], format: "rgba8unorm", usage: GPUTextureUsage.TEXTURE_BINDING });
+  device.pushErrorScope("validation");
+  for (const [{ pipeline, layout }, { bindings, parameters }] of compiled) {
+    const kinds = [...bindings, ...(parameters ? (["parameters"] as const) : [])];
+    const entries = kinds.map((kind, binding) => ({
+      binding,
+      resource: kind === "texture" ? texture.createView() : { buffer: dummies[kind] },
+    }));
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, device.createBindGroup({ layout, entries }));
+    // An indirect dispatch, as others of no workgroups may never reach the driver.
+    pass.dispatchWorkgroupsIndirect(workgroups, 0);
+    pass.end();
+    // Each on its own, so that other work need not wait for all of them.
+    device.queue.submit([encoder.finish()]);
+  }
+  device.popErrorScope().catch(() => null);
+  for (const dummy of [...Object.values(dummies), workgroups, texture]) dummy.destroy();
 }
 
 function layoutOf(hold: Hold, { bindings, parameters }: Kernel): GPUBindGroupLayout {
