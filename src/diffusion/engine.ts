@@ -13,6 +13,7 @@ import { parseJson } from "../io/tokenizer-json.ts";
 import { readWordPiece } from "../io/wordpiece.ts";
 import { type ModelConfig, readConfig } from "../models/config.ts";
 import { loadWeights } from "../models/weights.ts";
+import { fitPictureKernel } from "../ops/fit_picture.ts";
 import { endedEarly, type Generated, Generation } from "./generation.ts";
 import { denoisingLoop } from "./loop.ts";
 import { checkNeighbors } from "./neighbors.ts";
@@ -97,6 +98,7 @@ function loadableOf(gpu: Gpu, files: ModelFiles, definition: ModelDefinition): L
     graph,
     usual,
     async load(options) {
+      if (config.neighbors) gpu.compileAhead([fitPictureKernel]);
       const source = await files.weights(options.signal);
       try {
         const checkpoint = await openSafetensors(source, options.signal);

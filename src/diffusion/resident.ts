@@ -45,8 +45,8 @@ export async function makeResident<Shape>(
   const onBegin = () => {
     if (!usual) return;
     planned = plannedFor(gpu, loadable, usual, tuning);
-    checkLimits(gpu.traits.limits, planned.plan);
     compileAhead(gpu, planned.plan);
+    checkLimits(gpu.traits.limits, planned.plan);
   };
   const weights = await loadable.load({ ...options, onBegin });
   if (gpu.loss) throw gpu.loss;
