@@ -43,6 +43,9 @@ export const usefulFeatures: readonly GPUFeatureName[] = [
 /** How a device of our own is found, and found again after it was lost: an adapter serves for one device only. */
 export type RequestAdapter = () => Promise<GPUAdapter | null>;
 
+/** As many as take a driver longest to compile. */
+const longestKernels = 3;
+
 /** A device and all that the engine made on it. */
 interface Hold {
   readonly device: GPUDevice;
@@ -194,15 +197,16 @@ export class Gpu {
     return compiled;
   }
 
-  /** Begins to compile kernels that will soon be needed. What does not compile is told then. */
+  /** Begins to compile kernels that will soon be needed, the longest first. What does not compile is told then. */
   compileAhead(kernels: readonly Kernel[]): void {
     const hold = this.#hold;
-    const compiling = kernels.map(async (kernel) => [kernel, await this.compile(kernel)] as const);
-    Promise.all(compiling)
-      .then((compiled) => {
-        if (hold.traits.software && !hold.loss) runOverNothing(hold, new Map(compiled.map(([k, c]) => [c, k])));
-      })
-      .catch(() => undefined);
+    const longestFirst = kernels.toSorted((a, b) => b.code.length - a.code.length);
+    const compiling = [...new Map(longestFirst.map((kernel) => [this.compile(kernel), kernel]))];
+    // The queue is at work on the longest while the others are created, which its work may hold up.
+    for (const some of [compiling.slice(0, longestKernels), compiling.slice(longestKernels)])
+      Promise.all(some.map(async ([compiled, kernel]) => [await compiled, kernel] as const))
+        .then((ready) => hold.traits.software && !hold.loss && runOverNothing(hold, ready))
+        .catch(() => undefined);
   }
 
   /** Waits until all submitted work is done. Throws `device-lost`. */
@@ -310,7 +314,7 @@ async function compile(hold: Hold, kernel: Kernel, code: string): Promise<Compil
  * Lets pipelines run over no workgroups at all. Drivers for processors (llvmpipe) may compile one only when it first runs, in the queue, for
  * up to a second: so they begin while files are read. Operands are dummies, as nobody touches them.
  */
-function runOverNothing({ device }: Hold, compiled: ReadonlyMap<CompiledKernel, Kernel>): void {
+function runOverNothing({ device }: Hold, compiled: readonly (readonly [CompiledKernel, Kernel])[]): void {
   const buffer = (usage: GPUBufferUsageFlags) => device.createBuffer({ size: 1024, usage });
   const { STORAGE, UNIFORM, INDIRECT } = GPUBufferUsage;
   const dummies = { read: buffer(STORAGE), write: buffer(STORAGE), parameters: buffer(UNIFORM) };
