@@ -109,8 +109,18 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
           let p2 = scores[from_score + 4u];
           let p3 = scores[from_score + 6u];
           let upper = select(0u, 2u, lane >= 4u);
-          let v = segment_vec4(segment, at + min(upper, rest));
-          let w = segment_vec4(segment, at + min(upper + 1u, rest));
+          var v: vec4f;
+          var w: vec4f;
+          if (LANES == 8u) {
+            // Twice, by a bound that no compiler knows.
+            for (var i = 0u; i * depth < 2u * depth; i++) {
+              v = w;
+              w = segment_vec4(segment, at + min(upper + i, rest));
+            }
+          } else {
+            v = segment_vec4(segment, at + min(upper, rest));
+            w = segment_vec4(segment, at + min(upper + 1u, rest));
+          }
           let first = spread(v);
           a0 += first * p0; a1 += first * p1; a2 += first * p2; a3 += first * p3;
           let second = spread(w);
