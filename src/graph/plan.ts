@@ -139,10 +139,11 @@ function place(lives: readonly Life[], sizes: readonly number[], seed: number, l
     return (state >>> 8) / 2 ** 24;
   };
   // Seed 0 is the plain greedy; others shuffle tensors of similar size and, among equals, those that live long come first.
-  const weight = new Map(
-    lives.map((life) => [life, life.bytes * (seed ? 0.5 + chance() : 1) + (life.to - life.from) / 1e6]),
-  );
-  for (const life of lives.toSorted((a, b) => weight.get(b)! - weight.get(a)!)) {
+  const weighted = lives.map((life) => ({
+    life,
+    weight: life.bytes * (seed ? 0.5 + chance() : 1) + (life.to - life.from) / 1e6,
+  }));
+  for (const { life } of weighted.sort((a, b) => b.weight - a.weight)) {
     const taken = new Set([...life.apart].map((value) => places.get(value)?.arena));
     let best: { arena: number; offset: number; growth: number } | undefined;
     for (let arena = 0; arena < arenas.length; arena++) {

@@ -185,17 +185,36 @@ async function* piecesOf(
     );
   for (let row = 0; row < rows; row += most) {
     const count = Math.min(most, rows - row);
-    const words = new Uint8Array(Math.ceil((count * rowBytes) / 4) * 4);
+    const ranges = tensors.map((each, i) => {
+      const bytes = widths[i]! * bytesOf(each);
+      return { offset: row * bytes, length: count * bytes };
+    });
+    const parts: Uint8Array[] = [];
+    for (const [i, { name }] of tensors.entries())
+      parts.push(await checkpoint.read(name, signal, count < rows ? ranges[i] : undefined));
+    const words = inWords(parts);
     let at = 0;
     for (const [i, each] of tensors.entries()) {
-      const bytes = widths[i]! * bytesOf(each);
-      const range = { offset: row * bytes, length: count * bytes };
-      words.set(await checkpoint.read(each.name, signal, count < rows ? range : undefined), at);
       if (each.dtype !== "I8") checkFinite(checkpoint, each, words.subarray(at), row * widths[i]!, count * widths[i]!);
-      at += range.length;
+      at += ranges[i]!.length;
     }
     yield { words, count };
   }
+}
+
+/** The parts one behind the other, padded to whole words; what is so already is not copied. */
+function inWords(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const [only] = parts;
+  if (parts.length === 1 && only!.length % 4 === 0 && only!.byteOffset % 4 === 0)
+    return only as Uint8Array<ArrayBuffer>;
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const words = new Uint8Array(Math.ceil(bytes / 4) * 4);
+  let at = 0;
+  for (const part of parts) {
+    words.set(part, at);
+    at += part.length;
+  }
+  return words;
 }
 
 function checkFinite(
