@@ -3,6 +3,7 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { choose } from "../../src/graph/choose.ts";
 import { GraphBuilder, type Node } from "../../src/graph/graph.ts";
 import { attention, conv2d, linear } from "../../src/graph/layers.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import { prepare, releaseAll, type Stored, storedIntegers, upload } from "../lab/dispatch.ts";
 import { dataOf, type Engine, type Task } from "./tasks.ts";
 
@@ -11,6 +12,7 @@ export function ours(gpu: Gpu, name: string): Engine {
   return {
     name,
     async open(task) {
+      await loadKernelsFor(gpu.traits);
       const node = nodeOf(task);
       const { x, resident } = dataOf(task);
       const types = node.inputs.map((value) => value?.type ?? null);
