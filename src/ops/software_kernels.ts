@@ -1,6 +1,11 @@
-// The kernels for software adapters, a chunk of their own: GPUs are better off with others.
+// The kernels and ops for software adapters, a chunk of their own: GPUs are better off with others.
 export { default as attention } from "../../kernels/attention.subgroup.wgsl";
 export { default as conv2dRegister } from "../../kernels/conv2d.register.wgsl";
 export { default as conv2d } from "../../kernels/conv2d.subgroup.wgsl";
 export { default as linearRegister } from "../../kernels/linear.register.wgsl";
 export { default as linear } from "../../kernels/linear.subgroup.wgsl";
+export { tilesOf } from "./winograd.ts";
+export { winogradInput } from "./winograd_input.ts";
+export { winogradOutput } from "./winograd_output.ts";
+export { winogradProduct } from "./winograd_product.ts";
+export { winogradWeights } from "./winograd_weights.ts";
