@@ -1,7 +1,7 @@
 // Pass: replaces convolutions by Winograd's where that takes less time on software adapters.
 import type { DeviceTraits } from "../gpu/gpu.ts";
 import { type Conv2dAttributes, conv2d } from "../ops/conv2d.ts";
-import { lazyKernels } from "../ops/lazy_kernels.ts";
+import { lazyKernels, unfitForSubgroups } from "../ops/lazy_kernels.ts";
 import type { Op } from "../ops/op.ts";
 import type { Graph, Node, Value } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
@@ -27,7 +27,7 @@ interface Replacement {
 /** The graph with 3 x 3 convolutions in four nodes each; their weights' node depends on nothing else, so it runs at load. */
 export function winograd(graph: Graph, traits: DeviceTraits): Graph {
   const { software } = lazyKernels;
-  if (!software || !traits.software) return graph;
+  if (!software || !traits.software || unfitForSubgroups(traits)) return graph;
   let next = 1 + Math.max(0, ...graph.nodes.flatMap((node) => [...node.inputs, node.output].map((v) => v?.id ?? 0)));
   const apply = (op: Op<never>, inputs: readonly (Value | null)[], attributes: object, of: Node, output?: Value) => {
     const types = inputs.map((value) => value?.type ?? null);

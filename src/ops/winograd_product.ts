@@ -1,5 +1,6 @@
 // Winograd convolution: the products at each of 36 points, summed over channels.
 import kernel from "../../kernels/winograd_product.quad.wgsl";
+import { unfitForSubgroups } from "./lazy_kernels.ts";
 import { type Op, required, shapeError, sizeOf } from "./op.ts";
 import { blockedIndex, OUTPUT_BLOCK, POINTS, TILE_BLOCK } from "./winograd.ts";
 
@@ -42,7 +43,7 @@ export const winogradProduct: Op<WinogradProductAttributes> = {
     {
       name: "winograd_product.quad",
       suits: "software",
-      unfit: ({ subgroupSize }) => (subgroupSize % 4 || !subgroupSize ? "no fixed subgroup size of 4 or more" : undefined),
+      unfit: unfitForSubgroups,
       launch: (inputs, _, { tiles, outputs }) => ({
         kernel: {
           name: "winograd_product.quad",
