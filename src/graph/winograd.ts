@@ -25,7 +25,7 @@ interface Replacement {
 }
 
 /** The graph with 3 x 3 convolutions in four nodes each; their weights' node depends on nothing else, so it runs at load. */
-export function winograd(graph: Graph, traits: DeviceTraits): Graph {
+export function winograd(graph: Graph, traits: Pick<DeviceTraits, "software" | "subgroupSize">): Graph {
   const { software } = lazyKernels;
   if (!software || !traits.software || unfitForSubgroups(traits)) return graph;
   let next = 1 + Math.max(0, ...graph.nodes.flatMap((node) => [...node.inputs, node.output].map((v) => v?.id ?? 0)));
@@ -50,12 +50,7 @@ export function winograd(graph: Graph, traits: DeviceTraits): Graph {
     const weights = transformed.get(w) ?? apply(winogradWeights as Op<never>, [w], {}, everywhere);
     transformed.set(w, weights);
     const input = apply(winogradInput as Op<never>, [x], { padding, upsample, height, width }, node);
-    const product = apply(
-      winogradProduct as Op<never>,
-      [input.output, weights.output],
-      { tiles, outputs },
-      node,
-    );
+    const product = apply(winogradProduct as Op<never>, [input.output, weights.output], { tiles, outputs }, node);
     const output = apply(
       winogradOutput as Op<never>,
       [product.output, bias, residual],

@@ -63,7 +63,14 @@ export function tilesOf([batch, height, width]: readonly number[]): { rows: numb
 }
 
 /** Where row (tile, or output) `i` and channel `c` stand at a point, in blocks of `block` rows by 4 channels. */
-export function blockedIndex(point: number, i: number, c: number, rows: number, channels: number, block: number): number {
+export function blockedIndex(
+  point: number,
+  i: number,
+  c: number,
+  rows: number,
+  channels: number,
+  block: number,
+): number {
   const at = point * Math.ceil(rows / block) + Math.floor(i / block);
   return (at * (channels / 4) + Math.floor(c / 4)) * block * 4 + (i % block) * 4 + (c % 4);
 }
