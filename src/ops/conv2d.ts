@@ -22,6 +22,7 @@ import {
   type Variant,
 } from "./op.ts";
 import { unfitForScalar } from "./operands.ts";
+import { unfavouredQuads, unfitForQuads } from "./quads.ts";
 import {
   type ThreadTile,
   threadTileSize,
@@ -122,6 +123,23 @@ export const conv2d: Op<Conv2dAttributes> = {
 function conv2dVariants(): Variant<Conv2dAttributes>[] {
   return [
     ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`conv2d.${name}`, tile)),
+    {
+      name: "conv2d.quad",
+      suits: "software",
+      unfit: (traits, inputs, output) =>
+        unfitForSubgroups(traits) ?? unfitForQuads(inputs[2]!, output) ?? unfitVec4(inputs, output),
+      unfavoured: unfavouredQuads,
+      launch: (inputs, output, attributes) =>
+        vec4Launch(
+          "conv2d.quad",
+          lazyKernels.software!.conv2dQuad,
+          inputs,
+          output,
+          attributes,
+          [Math.ceil(pixelsOf(output) / 16), 32],
+          { enable: ["subgroups"] },
+        ),
+    },
     {
       name: "conv2d.subgroup",
       suits: "software",

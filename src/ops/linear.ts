@@ -22,6 +22,7 @@ import {
   type Variant,
 } from "./op.ts";
 import { unfitForScalar } from "./operands.ts";
+import { unfavouredQuads, unfitForQuads } from "./quads.ts";
 import {
   type ThreadTile,
   threadTileSize,
@@ -84,6 +85,22 @@ function linearVariants(): LinearVariant[] {
         vec4Launch("linear.few_rows", fewRows, inputs, output, attributes, { rows: 4, columns: 32 }),
     },
     ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`linear.${name}`, tile)),
+    {
+      name: "linear.quad",
+      suits: "software",
+      unfit: (traits, inputs, output) => unfitForQuads(inputs[1]!, output) ?? unfitSubgroup(traits, inputs, output),
+      unfavoured: unfavouredQuads,
+      launch: (inputs, output, attributes) =>
+        vec4Launch(
+          "linear.quad",
+          lazyKernels.software!.linearQuad,
+          inputs,
+          output,
+          attributes,
+          { rows: 16, columns: 32 },
+          { enable: ["subgroups"] },
+        ),
+    },
     {
       name: "linear.subgroup",
       suits: "software",

@@ -56,7 +56,7 @@ export const winogradInput: Op<WinogradInputAttributes> = {
             bindings: ["read", "write"],
             parameters: ["H", "W", "C", "ROWS", "COLUMNS", "TILES", "PADDING", "UPSAMPLE"],
           },
-          workgroups: grid1d(tiles * c, 64),
+          workgroups: grid1d((tiles * c) / 4, 64),
           parameters: [h, w, c, rows, columns, tiles, padding, upsample],
         };
       },

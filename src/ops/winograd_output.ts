@@ -63,7 +63,7 @@ export const winogradOutput: Op<WinogradOutputAttributes> = {
             bindings: ["read", "read", "read", "write"],
             parameters,
           },
-          workgroups: grid1d(tiles * o, 64),
+          workgroups: grid1d((tiles * o) / 4, 64),
           parameters: [
             ...[ho, wo, o, rows, columns, tiles, Number(Boolean(inputs[1])), biasStride(inputs, o)],
             ...[Number(Boolean(inputs[2])), activationCode(act), floatBits(scale)],
