@@ -1,7 +1,7 @@
 // Winograd convolution's result, A' m A of the 36 products of a tile (see ops/winograd.ts), and the convolution's epilogue: 4 x 4 pixels of
 // four outputs a thread, one after the other, so that places are computed once.
 // m [36, TILES, O], b [O] or [B, O], r and y [B, HO, WO, O]. Uniform: HO, WO, O, ROWS, COLUMNS (tiles of a picture), TILES, HAS_BIAS, BIAS_STRIDE,
-// HAS_RESIDUAL, ACTIVATION, SCALE (bits of an f32).
+// HAS_RESIDUAL, SCALE (bits of an f32). Prelude: ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> m: array<f32>;
 @group(0) @binding(1) var<storage, read> b: array<f32>;
@@ -73,8 +73,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       0.5625 * even_near + 2.25 * even_far + bias,
       0.421875 * odd_near + 3.375 * odd_far + c5 + bias,
     );
-    if (u.ACTIVATION != 0u) {
-      for (var j = 0u; j < 4u * min(u.O, 1u); j++) { columns[j] = activate(columns[j], u.ACTIVATION); }
+    if (ACTIVATION != 0u) {
+      for (var j = 0u; j < 4u * min(u.O, 1u); j++) { columns[j] = activate(columns[j], ACTIVATION); }
     }
     let to = start + i;
     if (u.HAS_RESIDUAL != 0u) {

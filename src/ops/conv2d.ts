@@ -189,6 +189,7 @@ function conv2dVariants(): Variant<Conv2dAttributes>[] {
           code: activation + simple,
           bindings,
           parameters: ["C", "X2_C", "O", ...geometryNames],
+          constants: { ACTIVATION: activationCode(attributes.activation) },
         },
         workgroups: grid1d(sizeOf(output), 64),
         parameters: [...channelsOf(inputs, output), ...geometry(inputs, output, attributes)],
@@ -266,7 +267,6 @@ const geometryNames = [
   "HAS_BIAS",
   "BIAS_STRIDE",
   "HAS_RESIDUAL",
-  "ACTIVATION",
   "SCALE",
 ];
 
@@ -276,11 +276,11 @@ function geometry(inputs: Operands, output: TensorType, attributes: Conv2dAttrib
     ...[x!.shape[1]!, x!.shape[2]!, output.shape[1]!, output.shape[2]!, w!.shape[0]!, w!.shape[1]!],
     ...[attributes.stride ?? 1, attributes.padding ?? 0, attributes.upsample ?? 1],
     ...[Number(Boolean(b)), isPerSample(inputs) ? output.shape[3]! : 0],
-    ...[Number(Boolean(r)), activationCode(attributes.activation), floatBits(attributes.scale ?? 1)],
+    ...[Number(Boolean(r)), floatBits(attributes.scale ?? 1)],
   ];
 }
 
-/** Launch of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every convolution of a storage. */
+/** Launch of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every convolution of a storage and an activation. */
 function vec4Launch(
   name: string,
   code: string,
@@ -305,7 +305,7 @@ function vec4Launch(
         y: storageOf(output),
       },
       ...extra,
-      constants: { ...extra.constants, HAS_X2: Boolean(x2) },
+      constants: { ...extra.constants, HAS_X2: Boolean(x2), ACTIVATION: activationCode(attributes.activation) },
     },
     workgroups: [groups, Math.ceil(output.shape[3]! / channels), 1],
     parameters: [...channelsOf(inputs, output).map((c) => c / 4), ...geometry(inputs, output, attributes)],

@@ -200,13 +200,13 @@ function unfitSimple(_: unknown, inputs: Operands, output: TensorType): string |
 
 const rowsOf = (output: TensorType) => sizeOf(output) / output.shape.at(-1)!;
 
-/** Kernel of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every linear layer of a storage. */
+/** Kernel of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every linear layer of a storage and an activation. */
 function vec4Launch(
   name: string,
   code: string,
   inputs: Operands,
   output: TensorType,
-  attributes: LinearAttributes,
+  { activation: kind }: LinearAttributes,
   tile: { rows: number; columns: number },
   extra: Partial<Launch["kernel"]> = {},
 ): Launch {
@@ -219,27 +219,29 @@ function vec4Launch(
       parameters: ["K4", "N4", ...flags],
       storage: { x: storageOf(x), w: storageOf(w), r: storageOf(r ?? output), y: storageOf(output) },
       ...extra,
+      constants: { ...extra.constants, ACTIVATION: activationCode(kind) },
     },
     workgroups: [Math.ceil(rowsOf(output) / tile.rows), Math.ceil(output.shape.at(-1)! / tile.columns), 1],
-    parameters: [...w!.shape.map((extent) => extent / 4), ...flagValues(inputs, attributes)],
+    parameters: [...w!.shape.map((extent) => extent / 4), ...flagValues(inputs)],
   };
 }
 
-const flags = ["HAS_BIAS", "HAS_RESIDUAL", "ACTIVATION"];
+const flags = ["HAS_BIAS", "HAS_RESIDUAL"];
 
-function flagValues(inputs: Operands, { activation: kind }: LinearAttributes): number[] {
-  return [Number(Boolean(inputs[2])), Number(Boolean(inputs[3])), activationCode(kind)];
+function flagValues(inputs: Operands): number[] {
+  return [Number(Boolean(inputs[2])), Number(Boolean(inputs[3]))];
 }
 
-function launchSimple(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
+function launchSimple(inputs: Operands, output: TensorType, { activation: kind }: LinearAttributes): Launch {
   return {
     kernel: {
       name: "linear.simple",
       code: activation + simple,
       bindings: ["read", "read", "read", "read", "write"],
       parameters: ["K", "N", ...flags],
+      constants: { ACTIVATION: activationCode(kind) },
     },
     workgroups: grid1d(sizeOf(output), 64),
-    parameters: [...inputs[1]!.shape, ...flagValues(inputs, attributes)],
+    parameters: [...inputs[1]!.shape, ...flagValues(inputs)],
   };
 }

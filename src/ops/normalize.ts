@@ -77,19 +77,26 @@ export const normalize: Op<NormalizeAttributes> = {
   ],
 };
 
-function specialise(variant: string, code: string, [x, x2]: Operands, output: TensorType): Launch["kernel"] {
+function specialise(
+  variant: string,
+  code: string,
+  [x, x2]: Operands,
+  output: TensorType,
+  { activation: kind }: NormalizeAttributes,
+): Launch["kernel"] {
   return {
     name: `normalize.${variant}`,
     code: activation + code,
     bindings: ["read", "read", "read", "write"],
     storage: { x: storageOf(x), x2_: storageOf(x2 ?? x), y: storageOf(output) },
-    parameters: ["C", "D", "ACTIVATION"],
+    parameters: ["C", "D"],
+    constants: { ACTIVATION: activationCode(kind) },
   };
 }
 
-/** Channels of x and of x2, in kernels' elements of `width`, and the activation: one pipeline serves every norm of a storage. */
-function parametersOf([x, x2]: Operands, { activation: kind }: NormalizeAttributes, width: number): number[] {
-  return [x!.shape.at(-1)! / width, (x2?.shape.at(-1) ?? 0) / width, activationCode(kind)];
+/** Channels of x and of x2, in kernels' elements of `width`: one pipeline serves every norm of a storage and an activation. */
+function parametersOf([x, x2]: Operands, width: number): number[] {
+  return [x!.shape.at(-1)! / width, (x2?.shape.at(-1) ?? 0) / width];
 }
 
 const pixelsOf = ({ shape }: TensorType) => shape.slice(1, -1).reduce((product, extent) => product * extent, 1);
@@ -98,16 +105,16 @@ function launchVec4(inputs: Operands, output: TensorType, attributes: NormalizeA
   // A thread takes 4 pixels, more in a picture so large that the grid's limit is met.
   const rows = Math.min(65535, Math.ceil(pixelsOf(output) / (8 * 4)));
   return {
-    kernel: specialise("vec4", vec4, inputs, output),
+    kernel: specialise("vec4", vec4, inputs, output, attributes),
     workgroups: [Math.ceil(output.shape.at(-1)! / 4 / 8), rows, output.shape[0]!],
-    parameters: parametersOf(inputs, attributes, 4),
+    parameters: parametersOf(inputs, 4),
   };
 }
 
 function launchSimple(inputs: Operands, output: TensorType, attributes: NormalizeAttributes): Launch {
   return {
-    kernel: specialise("simple", simple, inputs, output),
+    kernel: specialise("simple", simple, inputs, output, attributes),
     workgroups: grid1d(sizeOf(output), 64),
-    parameters: parametersOf(inputs, attributes, 1),
+    parameters: parametersOf(inputs, 1),
   };
 }

@@ -62,11 +62,12 @@ export const winogradOutput: Op<WinogradOutputAttributes> = {
             code: activation + kernel,
             bindings: ["read", "read", "read", "write"],
             parameters,
+            constants: { ACTIVATION: activationCode(act) },
           },
           workgroups: grid1d((tiles * o) / 4, 64),
           parameters: [
             ...[ho, wo, o, rows, columns, tiles, Number(Boolean(inputs[1])), biasStride(inputs, o)],
-            ...[Number(Boolean(inputs[2])), activationCode(act), floatBits(scale)],
+            ...[Number(Boolean(inputs[2])), floatBits(scale)],
           ],
         };
       },
@@ -76,7 +77,7 @@ export const winogradOutput: Op<WinogradOutputAttributes> = {
 
 const parameters = [
   ...["HO", "WO", "O", "ROWS", "COLUMNS", "TILES", "HAS_BIAS", "BIAS_STRIDE"],
-  ...["HAS_RESIDUAL", "ACTIVATION", "SCALE"],
+  ...["HAS_RESIDUAL", "SCALE"],
 ];
 
 const biasStride = ([, b]: Operands, outputs: number) => (b && sizeOf(b) > outputs ? outputs : 0);
