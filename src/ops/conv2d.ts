@@ -136,7 +136,7 @@ function conv2dVariants(): Variant<Conv2dAttributes>[] {
           inputs,
           output,
           attributes,
-          [Math.ceil(pixelsOf(output) / 16), 32],
+          [Math.ceil(pixelsOf(output) / 32), 32],
           { enable: ["subgroups"] },
         ),
     },

@@ -97,7 +97,7 @@ function linearVariants(): LinearVariant[] {
           inputs,
           output,
           attributes,
-          { rows: 16, columns: 32 },
+          { rows: 32, columns: 32 },
           { enable: ["subgroups"] },
         ),
     },
