@@ -2,7 +2,7 @@
 // x [B, H, W, C], x2 [B, H, W, C2] (further channels, after those of x), w [KH, KW, C + C2, O] (read by `weights.*`), b [O] or [B, O], r and y [B, HO, WO, O];
 // channels multiples of 4. With UPSAMPLE 2 the kernel sees each input pixel twice in each direction (nearest).
 // Uniform: H, W, C4, X2_C4, HO, WO, O4 (channels in vec4), KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, BIAS_STRIDE (channels from one sample's bias
-// to the next one's), HAS_RESIDUAL, ACTIVATION, SCALE (bits of an f32). Prelude: HAS_X2.
+// to the next one's), HAS_RESIDUAL, SCALE (bits of an f32). Prelude: HAS_X2, ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
 @group(0) @binding(1) var<storage, read> x2: array<z4>;
@@ -37,7 +37,7 @@ fn scale_of(block: u32, channel: u32) -> vec4f {
 fn finish(pixel: u32, channel: u32, sum: vec4f) {
   var v = sum;
   if (u.HAS_BIAS != 0u) { v += b[pixel / (u.HO * u.WO) * u.BIAS_STRIDE / 4u + channel]; }
-  v = activate(v, u.ACTIVATION);
+  v = activate(v, ACTIVATION);
   if (u.HAS_RESIDUAL != 0u) { v += load_r4(r[pixel * u.O4 + channel]); }
   y[pixel * u.O4 + channel] = store_y4(v * bitcast<f32>(u.SCALE));
 }

@@ -1,6 +1,6 @@
 // Convolution, one output a thread: the definition as a kernel, for f32 tensors of any shape.
 // x [B, H, W, C], x2 [B, H, W, C2] (further channels, after those of x), w [KH, KW, C + C2, O], b [O] or [B, O], r and y [B, HO, WO, O].
-// Uniform: H, W, C, X2_C, HO, WO, O, KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, BIAS_STRIDE, HAS_RESIDUAL, ACTIVATION, SCALE (bits of an f32).
+// Uniform: H, W, C, X2_C, HO, WO, O, KH, KW, STRIDE, PADDING, UPSAMPLE, HAS_BIAS, BIAS_STRIDE, HAS_RESIDUAL, SCALE (bits of an f32). Prelude: ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> x2: array<f32>;
@@ -31,7 +31,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
   }
   if (u.HAS_BIAS != 0u) { sum += b[sample * u.BIAS_STRIDE + channel]; }
-  sum = activate(vec4f(sum), u.ACTIVATION).x;
+  sum = activate(vec4f(sum), ACTIVATION).x;
   if (u.HAS_RESIDUAL != 0u) { sum += r[index]; }
   y[index] = sum * bitcast<f32>(u.SCALE);
 }

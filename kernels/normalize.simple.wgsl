@@ -1,5 +1,5 @@
 // Applies a channel-wise affine and an activation, one value a thread: the definition as a kernel, for f32 tensors of any width.
-// x [B, P, C], x2 [B, P, C2], affine [B, 2, C + C2], y [B, P, C + C2]. Uniform: C, D (C2), ACTIVATION.
+// x [B, P, C], x2 [B, P, C2], affine [B, 2, C + C2], y [B, P, C + C2]. Uniform: C, D (C2). Prelude: ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> x2: array<f32>;
@@ -17,5 +17,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   var v: f32;
   if (channel >= u.C) { v = x2[row * u.D + channel - u.C]; } else { v = x[row * u.C + channel]; }
   v = v * affine[sample * 2u * n + channel] + affine[(sample * 2u + 1u) * n + channel];
-  y[index] = activate(vec4f(v), u.ACTIVATION).x;
+  y[index] = activate(vec4f(v), ACTIVATION).x;
 }

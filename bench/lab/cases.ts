@@ -7,6 +7,7 @@ import { fuse } from "../../src/graph/fuse.ts";
 import { type Graph, GraphBuilder, type Node, type Value } from "../../src/graph/graph.ts";
 import { hoist } from "../../src/graph/hoist.ts";
 import { prune } from "../../src/graph/prune.ts";
+import { winograd } from "../../src/graph/winograd.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
 import { cast } from "../../src/ops/cast.ts";
 import { sizeOf, type TensorType } from "../../src/ops/op.ts";
@@ -34,7 +35,7 @@ export const loops: readonly Omit<ReimagenShape, "storage">[] = [
 
 /**
  * Every op of a model's loops at every shape, each once. Ops that fusing leaves nothing of (enlarging, joining) are taken from the graph
- * as it was built, with no uses.
+ * as it was built, with no uses, and so are those that only processors run, where their kernels are loaded.
  */
 export function modelCases(config: ModelConfig, storage: "f32" | "f16"): OpCase[] {
   const cases = new Map<string, OpCase>();
@@ -52,10 +53,13 @@ export function modelCases(config: ModelConfig, storage: "f32" | "f16"): OpCase[
     for (const node of graph.nodes) add(node, i === 0 && step.has(node));
   });
   const met = new Set([...cases.values()].map(({ node }) => node.op.name));
-  for (const graph of graphs) for (const node of unmet(graph, met)) add(node, false);
+  for (const graph of [...graphs, ...graphs.map((built) => winograd(fuse(built), processor))])
+    for (const node of unmet(graph, met)) add(node, false);
   add(castNode(config, storage), false);
   return [...cases.values()];
 }
+
+const processor = { software: true, subgroupSize: 4 };
 
 /** Only models whose channels do not come in fours change storage on the way; here the finest feature map does. */
 function castNode({ size, patch, channels }: ModelConfig, storage: "f32" | "f16"): Node {

@@ -1,79 +1,89 @@
 // Our engine's side of the peers' tasks.
 import type { Gpu } from "../../src/gpu/gpu.ts";
-import { choose } from "../../src/graph/choose.ts";
-import { GraphBuilder, type Node } from "../../src/graph/graph.ts";
+import { compileGraph } from "../../src/graph/compile.ts";
+import { createExecutor, type WeightBuffers, weightKey } from "../../src/graph/executor.ts";
+import { GraphBuilder, weightsOf } from "../../src/graph/graph.ts";
 import { attention, conv2d, linear } from "../../src/graph/layers.ts";
-import { prepare, releaseAll, type Stored, storedIntegers, upload } from "../lab/dispatch.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import { dataOf, type Engine, type Task } from "./tasks.ts";
 
-/** Our kernels, as the engine chooses them. */
+/** A task as a graph of one op, planned as the engine plans a model. */
 export function ours(gpu: Gpu, name: string): Engine {
   return {
     name,
     async open(task) {
-      const node = nodeOf(task);
+      await loadKernelsFor(gpu.traits);
       const { x, resident } = dataOf(task);
-      const types = node.inputs.map((value) => value?.type ?? null);
-      const buffers = upload(gpu, operandsOf(task, node, resident));
-      const xBuffer = buffers[0]!;
-      const prepared = await prepare(gpu, choose(node, gpu.traits).launch, buffers, types, node.output.type);
+      const g = new GraphBuilder();
+      addTask(g, task);
+      const graph = g.finish();
+      const weights: WeightBuffers = new Map();
+      // In memory they lie as the task has them.
+      for (const [i, value] of weightsOf(graph).entries()) {
+        const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+        const buffer = gpu.allocate(weightKey(value), resident[i]!.byteLength, usage);
+        gpu.device.queue.writeBuffer(buffer, 0, resident[i]!);
+        weights.set(weightKey(value), buffer);
+      }
+      const executor = await createExecutor(gpu, compileGraph(graph, gpu.traits), weights);
+      if (task.kind === "attention") {
+        executor.write(
+          "table",
+          Uint32Array.from({ length: task.heads * 2 }, (_, i) => (i % 2 ? task.keys : i / 2)),
+        );
+        executor.write("context", joined(task, resident));
+      }
       return {
         async run() {
-          gpu.device.queue.writeBuffer(xBuffer, 0, x);
-          return Float32Array.from(await prepared.read());
+          executor.write("x", x);
+          executor.run("step");
+          return (await executor.read("y")) as Float32Array;
         },
         common: (y) => y,
         dispose() {
-          prepared.dispose();
-          releaseAll(gpu, buffers);
+          executor.dispose();
+          for (const buffer of weights.values()) gpu.release(buffer);
         },
       };
     },
   };
 }
 
-function nodeOf(task: Task): Node {
-  const g = new GraphBuilder();
-  const tensor = (name: string, ...shape: number[]) => g.input(name, shape, "step");
+function addTask(g: GraphBuilder, task: Task): void {
   if (task.kind === "conv") {
     const { batch, side, inputs, outputs, kernel, stride, padding } = task;
-    const weights = { weight: tensor("w", kernel, kernel, inputs, outputs), bias: tensor("b", outputs) };
-    conv2d(g, tensor("x", batch, side, side, inputs), weights, { stride, padding });
-  } else if (task.kind === "matmul")
-    linear(g, tensor("x", task.rows, task.inputs), {
-      weight: tensor("w", task.inputs, task.outputs),
-      bias: tensor("b", task.outputs),
-    });
-  else {
+    const x = g.input("x", [batch, side, side, inputs], "step");
+    const weights = {
+      weight: g.weight("w", [outputs, inputs, kernel, kernel], "conv"),
+      bias: g.weight("b", [outputs]),
+    };
+    g.output("y", conv2d(g, x, weights, { stride, padding }));
+  } else if (task.kind === "matmul") {
+    const { rows, inputs, outputs } = task;
+    const weights = { weight: g.weight("w", [outputs, inputs], "linear"), bias: g.weight("b", [outputs]) };
+    g.output("y", linear(g, g.input("x", [rows, inputs], "step"), weights));
+  } else {
     const { heads, tokens, keys, width } = task;
     // One head a sample: the layout that the peers' products have.
-    attention(
-      g,
-      {
-        q: tensor("x", heads, tokens, width),
-        table: g.input("table", [heads, 1, 2], "step", "u32"),
-        segments: [tensor("kv", heads, keys, 2 * width)],
-      },
-      { heads: 1, headDim: width, scale: width ** -0.5, queries: 0, segments: [{ keys: 0, values: width }] },
-    );
+    const operands = {
+      q: g.input("x", [heads, tokens, width], "step"),
+      table: g.input("table", [heads, 1, 2], "request", "u32"),
+      segments: [g.input("context", [heads, keys, 2 * width], "request")],
+    };
+    const segments = [{ keys: 0, values: width }];
+    g.output("y", attention(g, operands, { heads: 1, headDim: width, scale: width ** -0.5, queries: 0, segments }));
   }
-  return g.finish().nodes[0]!;
 }
 
-function operandsOf(task: Task, node: Node, resident: readonly Float32Array<ArrayBuffer>[]): (Stored | null)[] {
-  const stored = (i: number, values: Float32Array<ArrayBuffer>): Stored => ({
-    type: node.inputs[i]!.type,
-    bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-  });
-  const { x } = dataOf(task);
-  const [first, second] = resident as [Float32Array<ArrayBuffer>, Float32Array<ArrayBuffer>];
-  if (task.kind === "conv") return [stored(0, x), null, stored(2, first), stored(3, second), null];
-  if (task.kind === "matmul") return [stored(0, x), stored(1, first), stored(2, second), null];
-  const table = Uint32Array.from({ length: task.heads * 2 }, (_, i) => (i % 2 ? task.keys : i / 2));
-  const joined = new Float32Array(first.length * 2);
-  for (let row = 0; row < task.heads * task.keys; row++) {
-    joined.set(first.subarray(row * task.width, (row + 1) * task.width), 2 * row * task.width);
-    joined.set(second.subarray(row * task.width, (row + 1) * task.width), (2 * row + 1) * task.width);
+/** Keys and values side by side. */
+function joined(
+  { heads, keys, width }: Task & { kind: "attention" },
+  [first, second]: readonly [Float32Array, Float32Array],
+): Float32Array<ArrayBuffer> {
+  const both = new Float32Array(first.length * 2);
+  for (let row = 0; row < heads * keys; row++) {
+    both.set(first.subarray(row * width, (row + 1) * width), 2 * row * width);
+    both.set(second.subarray(row * width, (row + 1) * width), (2 * row + 1) * width);
   }
-  return [stored(0, x), storedIntegers(node.inputs[1]!.type, table), null, stored(3, joined)];
+  return both;
 }

@@ -9,6 +9,7 @@ import { merge } from "./merge.ts";
 import { bytesOfType, type MemoryPlan, planMemory } from "./plan.ts";
 import { prune } from "./prune.ts";
 import type { Tuning } from "./tuning.ts";
+import { winograd } from "./winograd.ts";
 
 /** One dispatch of the plan. */
 export interface PlannedNode {
@@ -29,7 +30,7 @@ export interface Plan {
 
 /** Runs all passes; `tuning` is what was measured on this adapter. Throws `kernel` when some node has no kernel on this device. */
 export function compileGraph(built: Graph, traits: DeviceTraits, tuning?: Tuning): Plan {
-  const graph = fuse(prune(merge(built)), traits.software);
+  const graph = winograd(fuse(prune(merge(built)), traits.software), traits);
   const nodes = hoist(graph);
   const persistent = persistentValues(graph, nodes);
   const own = new Set(persistent);

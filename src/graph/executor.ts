@@ -42,15 +42,18 @@ export interface ExecutorOptions {
 // A function, as Node has these names only once Dawn is open.
 const tensorUsage = () => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
 
-/** Buffer of each weight, by `weightKey`. */
-export type WeightBuffers = ReadonlyMap<string, GPUBuffer>;
+/**
+ * Buffer of each weight, by `weightKey`. Executors add what they computed from weights alone, for those after them, and release none: whoever
+ * releases the weights releases all.
+ */
+export type WeightBuffers = Map<string, GPUBuffer>;
 
 /** Begins to compile a plan's pipelines, while something else is read or drawn. */
 export function compileAhead(gpu: Gpu, plan: Plan): void {
   gpu.compileAhead(dispatchesOf(plan).map(({ choice }) => choice.launch.kernel));
 }
 
-/** Compiles the plan's pipelines in parallel, allocates its memory and runs its load stage. `construct`: makes an executor of another kind. */
+/** Compiles the plan's pipelines in parallel, allocates its memory and runs its load stage, unless `weights` have its results already. `construct`: makes an executor of another kind. */
 export async function createExecutor(
   gpu: Gpu,
   plan: Plan,
@@ -70,18 +73,20 @@ export async function createExecutor(
   );
   const make = () => {
     const executor = construct(gpu, plan, weights, new Map(compiled));
-    executor.run("load");
+    if (!executor.loaded) executor.run("load");
     return executor;
   };
   let executor: Executor | undefined;
   try {
-    return await gpu.guarded(
+    const made = await gpu.guarded(
       () => {
         executor = make();
         return executor;
       },
       (error) => new ReimagenError("kernel", `the plan does not run on this device: ${error.message}`),
     );
+    made.share(weights);
+    return made;
   } catch (error) {
     executor?.dispose();
     throw error;
@@ -103,6 +108,8 @@ export class Executor {
   readonly #absent: BufferRange;
   readonly #parameters: ReadonlyMap<PlannedNode, BufferRange>;
   readonly #states: { from: BufferRange; to: BufferRange }[];
+  /** Of its own buffers those that depend on weights alone, by `derivedKey`. */
+  readonly #derived = new Map<string, GPUBuffer>();
 
   constructor(
     gpu: Gpu,
@@ -138,6 +145,22 @@ export class Executor {
   /** Where the states lie, in the order of the graph's. */
   get states(): readonly BufferRange[] {
     return this.#states.map(({ to }) => to);
+  }
+
+  /** Whether all that its load stage computes was there. */
+  get loaded(): boolean {
+    const { load } = this.plan.schedule;
+    return load.every(({ node }) => derivedKey(node) !== undefined) && this.#derived.size === 0;
+  }
+
+  /** Leaves what it computed from weights alone to the executors after it. */
+  share(weights: WeightBuffers): void {
+    for (const [key, buffer] of this.#derived) {
+      // Another executor may have been made at the same time.
+      if (weights.has(key)) continue;
+      weights.set(key, buffer);
+      this.#owned.splice(this.#owned.indexOf(buffer), 1);
+    }
   }
 
   /** Writes an input by name. Throws `shape` when the length is wrong, `argument` when there is no such input in the plan. */
@@ -273,12 +296,16 @@ export class Executor {
     const { plan } = this;
     const usage = tensorUsage();
     const twice = new Set(plan.graph.instead.values());
+    const keys = new Map(plan.schedule.load.map(({ node }) => [node.output, derivedKey(node)]));
     for (const value of plan.persistent) {
       if (value.source.kind === "input") this.#inputs.set(value.source.name, value);
       if (this.#ranges.has(value) || twice.has(value)) continue;
       const size = bytesOfType(value.type);
       const label = value.source.kind === "input" ? value.source.name : `value ${value.id}`;
-      const buffer = this.#own(label, size, usage);
+      const key = keys.get(value);
+      const found = key === undefined ? undefined : weights.get(key);
+      const buffer = found ?? this.#own(label, size, usage);
+      if (key !== undefined && !found) this.#derived.set(key, buffer);
       this.#ranges.set(value, { buffer, offset: 0, size });
       if (value.source.kind === "constant") this.#device.queue.writeBuffer(buffer, 0, value.source.data as TensorData);
     }
@@ -357,6 +384,12 @@ export function weightKey(value: Value): string {
   if (value.source.kind !== "weight") throw new ReimagenError("argument", `value ${value.id} is not a weight`);
   const { names, layout } = value.source.weight;
   return `${names.join()} ${layout} ${value.type.dtype}`;
+}
+
+/** Identifies what a node computes from weights alone; undefined where it reads anything else. */
+function derivedKey({ op, attributes, inputs }: Node): string | undefined {
+  if (!inputs.every((value) => value?.source.kind === "weight")) return undefined;
+  return [op.name, JSON.stringify(attributes), ...inputs.map((value) => weightKey(value!))].join(" ");
 }
 
 function weightRange(value: Value, weights: WeightBuffers): BufferRange {

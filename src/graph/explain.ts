@@ -3,6 +3,7 @@ import { showShape, type TensorType } from "../ops/op.ts";
 import { type Plan, type PlannedNode, persistentBytes } from "./compile.ts";
 import { type Cost, costOf } from "./cost.ts";
 import { type Stage, stages, type Value } from "./graph.ts";
+import { bytesOfType } from "./plan.ts";
 
 /** One dispatch, as plain data. */
 export interface ExplainedDispatch extends Cost {
@@ -55,6 +56,8 @@ function totals(plan: Plan, dispatches: readonly ExplainedDispatch[]): string[] 
   const planned = arenas.reduce((sum, bytes) => sum + bytes, 0);
   const excess = lowerBound ? `, ${((planned / lowerBound - 1) * 100).toFixed(1)}% above` : "";
   const short = plan.schedule["short step"];
+  // Such as the weights of Winograd convolutions.
+  const made = plan.schedule.load.reduce((sum, { node }) => sum + bytesOfType(node.output.type), 0);
   if (short.length > 0 && dispatches.some(({ stage }) => stage === "step")) {
     const flops = short.reduce((sum, each) => sum + costOf(each).flops, 0);
     lines.push(`short step: ${short.length} dispatches, ${(flops / 1e9).toFixed(2)} GFLOP`);
@@ -63,6 +66,7 @@ function totals(plan: Plan, dispatches: readonly ExplainedDispatch[]): string[] 
     ...lines,
     `intermediate memory: ${planned} bytes in ${arenas.length} arenas; lower bound (largest live set): ${lowerBound} bytes${excess}`,
     `inputs, constants and results kept between stages: ${persistentBytes(plan)} bytes`,
+    ...(made > 0 ? [`of these made of weights at load: ${made} bytes`] : []),
   ];
 }
 

@@ -1,9 +1,10 @@
 // Sum of two tensors, with an activation and a factor: residuals that no producer took in, positions, and the two halves of a conditioning vector.
 
+import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/add.simple.wgsl";
 import vec4 from "../../kernels/add.vec4.wgsl";
 import { floatBits } from "../gpu/kernel.ts";
-import { type Activation, activate, activationCode, activationSource } from "./activation.ts";
+import { type Activation, activate, activationCode } from "./activation.ts";
 import {
   grid1d,
   type Launch,
@@ -76,11 +77,12 @@ export const add: Op<AddAttributes> = {
 function specialise(variant: string, code: string, [a, b]: Operands, attributes: AddAttributes): Launch["kernel"] {
   return {
     name: `add.${variant}`,
-    code: activationSource(attributes.activation) + code,
+    code: activation + code,
     bindings: ["read", "read", "write"],
     storage: { a: storageOf(a), b: storageOf(b), y: storageOf(a) },
-    parameters: ["ACTIVATION", "SCALE"],
+    parameters: ["SCALE"],
+    constants: { ACTIVATION: activationCode(attributes.activation) },
   };
 }
 
-const parametersOf = ({ activation, scale = 1 }: AddAttributes) => [activationCode(activation), floatBits(scale)];
+const parametersOf = ({ scale = 1 }: AddAttributes) => [floatBits(scale)];

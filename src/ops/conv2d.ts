@@ -1,10 +1,11 @@
 // 2-D convolution, with concatenation of two sources, nearest upsampling, bias, activation and residual fused.
+import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/conv2d.epilogue.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
-import { type Activation, activate, activationCode, activationSource } from "./activation.ts";
+import { type Activation, activate, activationCode } from "./activation.ts";
 import { lazyKernels, unfitForHardware, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
@@ -21,6 +22,7 @@ import {
   type Variant,
 } from "./op.ts";
 import { unfitForScalar } from "./operands.ts";
+import { unfavouredQuads, unfitForQuads } from "./quads.ts";
 import {
   type ThreadTile,
   threadTileSize,
@@ -122,6 +124,23 @@ function conv2dVariants(): Variant<Conv2dAttributes>[] {
   return [
     ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`conv2d.${name}`, tile)),
     {
+      name: "conv2d.quad",
+      suits: "software",
+      unfit: (traits, inputs, output) =>
+        unfitForSubgroups(traits) ?? unfitForQuads(inputs[2]!, output) ?? unfitVec4(inputs, output),
+      unfavoured: unfavouredQuads,
+      launch: (inputs, output, attributes) =>
+        vec4Launch(
+          "conv2d.quad",
+          lazyKernels.software!.conv2dQuad,
+          inputs,
+          output,
+          attributes,
+          [Math.ceil(pixelsOf(output) / 32), 32],
+          { enable: ["subgroups"] },
+        ),
+    },
+    {
       name: "conv2d.subgroup",
       suits: "software",
       unfit: (traits, inputs, output) => unfitForSubgroups(traits) ?? unfitVec4(inputs, output),
@@ -167,9 +186,10 @@ function conv2dVariants(): Variant<Conv2dAttributes>[] {
       launch: (inputs, output, attributes) => ({
         kernel: {
           name: "conv2d.simple",
-          code: activationSource(attributes.activation) + simple,
+          code: activation + simple,
           bindings,
           parameters: ["C", "X2_C", "O", ...geometryNames],
+          constants: { ACTIVATION: activationCode(attributes.activation) },
         },
         workgroups: grid1d(sizeOf(output), 64),
         parameters: [...channelsOf(inputs, output), ...geometry(inputs, output, attributes)],
@@ -247,7 +267,6 @@ const geometryNames = [
   "HAS_BIAS",
   "BIAS_STRIDE",
   "HAS_RESIDUAL",
-  "ACTIVATION",
   "SCALE",
 ];
 
@@ -257,11 +276,11 @@ function geometry(inputs: Operands, output: TensorType, attributes: Conv2dAttrib
     ...[x!.shape[1]!, x!.shape[2]!, output.shape[1]!, output.shape[2]!, w!.shape[0]!, w!.shape[1]!],
     ...[attributes.stride ?? 1, attributes.padding ?? 0, attributes.upsample ?? 1],
     ...[Number(Boolean(b)), isPerSample(inputs) ? output.shape[3]! : 0],
-    ...[Number(Boolean(r)), activationCode(attributes.activation), floatBits(attributes.scale ?? 1)],
+    ...[Number(Boolean(r)), floatBits(attributes.scale ?? 1)],
   ];
 }
 
-/** Launch of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every convolution of a storage. */
+/** Launch of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every convolution of a storage and an activation. */
 function vec4Launch(
   name: string,
   code: string,
@@ -275,7 +294,7 @@ function vec4Launch(
   return {
     kernel: {
       name,
-      code: activationSource(attributes.activation) + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
+      code: activation + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
       bindings,
       parameters: ["C4", "X2_C4", "O4", ...geometryNames],
       storage: {
@@ -286,7 +305,7 @@ function vec4Launch(
         y: storageOf(output),
       },
       ...extra,
-      constants: { ...extra.constants, HAS_X2: Boolean(x2) },
+      constants: { ...extra.constants, HAS_X2: Boolean(x2), ACTIVATION: activationCode(attributes.activation) },
     },
     workgroups: [groups, Math.ceil(output.shape[3]! / channels), 1],
     parameters: [...channelsOf(inputs, output).map((c) => c / 4), ...geometry(inputs, output, attributes)],

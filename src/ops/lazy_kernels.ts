@@ -35,7 +35,7 @@ export function unfitForSoftware(): string | undefined {
 }
 
 /** Why the kernels for processors that hand values round a subgroup cannot run. */
-export function unfitForSubgroups({ subgroupSize }: DeviceTraits): string | undefined {
+export function unfitForSubgroups({ subgroupSize }: Pick<DeviceTraits, "subgroupSize">): string | undefined {
   if (subgroupSize !== 4 && subgroupSize !== 8) return "no fixed subgroup size of 4 or 8";
   return unfitForSoftware();
 }

@@ -1,10 +1,11 @@
 // Linear layer: y = act(x w + b) + residual.
+import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/linear.epilogue.wgsl";
 import fewRows from "../../kernels/linear.few_rows.wgsl";
 import simple from "../../kernels/linear.simple.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
-import { type Activation, activate, activationCode, activationSource } from "./activation.ts";
+import { type Activation, activate, activationCode } from "./activation.ts";
 import { lazyKernels, unfitForHardware, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
@@ -21,6 +22,7 @@ import {
   type Variant,
 } from "./op.ts";
 import { unfitForScalar } from "./operands.ts";
+import { unfavouredQuads, unfitForQuads } from "./quads.ts";
 import {
   type ThreadTile,
   threadTileSize,
@@ -83,6 +85,22 @@ function linearVariants(): LinearVariant[] {
         vec4Launch("linear.few_rows", fewRows, inputs, output, attributes, { rows: 4, columns: 32 }),
     },
     ...Object.entries(matrixTiles).map(([name, tile]) => matrixVariant(`linear.${name}`, tile)),
+    {
+      name: "linear.quad",
+      suits: "software",
+      unfit: (traits, inputs, output) => unfitForQuads(inputs[1]!, output) ?? unfitSubgroup(traits, inputs, output),
+      unfavoured: unfavouredQuads,
+      launch: (inputs, output, attributes) =>
+        vec4Launch(
+          "linear.quad",
+          lazyKernels.software!.linearQuad,
+          inputs,
+          output,
+          attributes,
+          { rows: 32, columns: 32 },
+          { enable: ["subgroups"] },
+        ),
+    },
     {
       name: "linear.subgroup",
       suits: "software",
@@ -182,13 +200,13 @@ function unfitSimple(_: unknown, inputs: Operands, output: TensorType): string |
 
 const rowsOf = (output: TensorType) => sizeOf(output) / output.shape.at(-1)!;
 
-/** Kernel of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every linear layer of a storage. */
+/** Kernel of a vec4 variant; sizes and flags are its uniform, so that one pipeline serves every linear layer of a storage and an activation. */
 function vec4Launch(
   name: string,
   code: string,
   inputs: Operands,
   output: TensorType,
-  attributes: LinearAttributes,
+  { activation: kind }: LinearAttributes,
   tile: { rows: number; columns: number },
   extra: Partial<Launch["kernel"]> = {},
 ): Launch {
@@ -196,32 +214,34 @@ function vec4Launch(
   return {
     kernel: {
       name,
-      code: activationSource(attributes.activation) + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
+      code: activation + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
       bindings: ["read", "read", "read", "read", "write"],
       parameters: ["K4", "N4", ...flags],
       storage: { x: storageOf(x), w: storageOf(w), r: storageOf(r ?? output), y: storageOf(output) },
       ...extra,
+      constants: { ...extra.constants, ACTIVATION: activationCode(kind) },
     },
     workgroups: [Math.ceil(rowsOf(output) / tile.rows), Math.ceil(output.shape.at(-1)! / tile.columns), 1],
-    parameters: [...w!.shape.map((extent) => extent / 4), ...flagValues(inputs, attributes)],
+    parameters: [...w!.shape.map((extent) => extent / 4), ...flagValues(inputs)],
   };
 }
 
-const flags = ["HAS_BIAS", "HAS_RESIDUAL", "ACTIVATION"];
+const flags = ["HAS_BIAS", "HAS_RESIDUAL"];
 
-function flagValues(inputs: Operands, { activation: kind }: LinearAttributes): number[] {
-  return [Number(Boolean(inputs[2])), Number(Boolean(inputs[3])), activationCode(kind)];
+function flagValues(inputs: Operands): number[] {
+  return [Number(Boolean(inputs[2])), Number(Boolean(inputs[3]))];
 }
 
-function launchSimple(inputs: Operands, output: TensorType, attributes: LinearAttributes): Launch {
+function launchSimple(inputs: Operands, output: TensorType, { activation: kind }: LinearAttributes): Launch {
   return {
     kernel: {
       name: "linear.simple",
-      code: activationSource(attributes.activation) + simple,
+      code: activation + simple,
       bindings: ["read", "read", "read", "read", "write"],
       parameters: ["K", "N", ...flags],
+      constants: { ACTIVATION: activationCode(kind) },
     },
     workgroups: grid1d(sizeOf(output), 64),
-    parameters: [...inputs[1]!.shape, ...flagValues(inputs, attributes)],
+    parameters: [...inputs[1]!.shape, ...flagValues(inputs)],
   };
 }

@@ -1,7 +1,8 @@
 // Applies the affine of `groupNormAffine` and an activation: the second half of a group norm.
+import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/normalize.simple.wgsl";
 import vec4 from "../../kernels/normalize.vec4.wgsl";
-import { type Activation, activate, activationCode, activationSource } from "./activation.ts";
+import { type Activation, activate, activationCode } from "./activation.ts";
 import {
   expectShape,
   grid1d,
@@ -81,20 +82,21 @@ function specialise(
   code: string,
   [x, x2]: Operands,
   output: TensorType,
-  { activation }: NormalizeAttributes,
+  { activation: kind }: NormalizeAttributes,
 ): Launch["kernel"] {
   return {
     name: `normalize.${variant}`,
-    code: activationSource(activation) + code,
+    code: activation + code,
     bindings: ["read", "read", "read", "write"],
     storage: { x: storageOf(x), x2_: storageOf(x2 ?? x), y: storageOf(output) },
-    parameters: ["C", "D", "ACTIVATION"],
+    parameters: ["C", "D"],
+    constants: { ACTIVATION: activationCode(kind), HAS_X2: Boolean(x2) },
   };
 }
 
-/** Channels of x and of x2, in kernels' elements of `width`, and the activation: one pipeline serves every norm of a storage. */
-function parametersOf([x, x2]: Operands, { activation: kind }: NormalizeAttributes, width: number): number[] {
-  return [x!.shape.at(-1)! / width, (x2?.shape.at(-1) ?? 0) / width, activationCode(kind)];
+/** Channels of x and of x2, in kernels' elements of `width`: one pipeline serves every norm of a storage and an activation. */
+function parametersOf([x, x2]: Operands, width: number): number[] {
+  return [x!.shape.at(-1)! / width, (x2?.shape.at(-1) ?? 0) / width];
 }
 
 const pixelsOf = ({ shape }: TensorType) => shape.slice(1, -1).reduce((product, extent) => product * extent, 1);
@@ -103,9 +105,9 @@ function launchVec4(inputs: Operands, output: TensorType, attributes: NormalizeA
   // A thread takes 4 pixels, more in a picture so large that the grid's limit is met.
   const rows = Math.min(65535, Math.ceil(pixelsOf(output) / (8 * 4)));
   return {
-    kernel: { ...specialise("vec4", vec4, inputs, output, attributes), constants: { HAS_X2: Boolean(inputs[1]) } },
+    kernel: specialise("vec4", vec4, inputs, output, attributes),
     workgroups: [Math.ceil(output.shape.at(-1)! / 4 / 8), rows, output.shape[0]!],
-    parameters: parametersOf(inputs, attributes, 4),
+    parameters: parametersOf(inputs, 4),
   };
 }
 
@@ -113,6 +115,6 @@ function launchSimple(inputs: Operands, output: TensorType, attributes: Normaliz
   return {
     kernel: specialise("simple", simple, inputs, output, attributes),
     workgroups: grid1d(sizeOf(output), 64),
-    parameters: parametersOf(inputs, attributes, 1),
+    parameters: parametersOf(inputs, 1),
   };
 }

@@ -9,10 +9,13 @@ import { compileGraph } from "../../src/graph/compile.ts";
 import { bytesOfType } from "../../src/graph/plan.ts";
 import { readConfig } from "../../src/models/config.ts";
 import { shippedModel } from "../../src/node/shipped.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import type { Op } from "../../src/ops/op.ts";
 import { someTraits } from "../graph/graphs.ts";
 
 const config = readConfig("config.json", readFileSync(`${shippedModel}/config.json`, "utf8"));
+// Ops of processors are there only with their kernels.
+await loadKernelsFor({ software: true });
 const cases = modelCases(config, "f32");
 
 describe("the cases of ops", () => {

@@ -17,9 +17,9 @@ beforeAll(async () => {
 });
 
 /** The kernel for a 3x3 convolution of an 8x8 picture. */
-function chosen(traits: Partial<DeviceTraits>, channels = 8): Choice {
+function chosen(traits: Partial<DeviceTraits>, channels = 8, outputs = 8): Choice {
   const g = new GraphBuilder();
-  const weight = g.weight("w", [8, channels, 3, 3], "conv");
+  const weight = g.weight("w", [outputs, channels, 3, 3], "conv");
   conv2d(g, g.input("x", [1, 8, 8, channels], "step"), { weight }, { padding: 1 });
   return choose(g.finish().nodes[0]!, someTraits(traits));
 }
@@ -27,6 +27,8 @@ function chosen(traits: Partial<DeviceTraits>, channels = 8): Choice {
 it("takes registers on a software adapter, subgroups where it has them, and workgroup tiles on hardware, deep ones for little work", () => {
   expect(chosen({ software: true }).variant).toBe("conv2d.register");
   expect(chosen({ software: true, subgroupSize: 4 }).variant).toBe("conv2d.subgroup");
+  expect(chosen({ software: true, subgroupSize: 4 }, 8, 32).variant).toBe("conv2d.quad");
+  expect(chosen({ software: true, subgroupSize: 8 }, 8, 32).variant).toBe("conv2d.subgroup");
   expect(chosen({ software: false }).variant).toBe("conv2d.tiled_deep");
 });
 
@@ -38,7 +40,10 @@ it("says why, and why not the others", () => {
       variant: `conv2d.${name}`,
       reason: "no subgroup matrices",
     })),
-    { variant: "conv2d.subgroup", reason: "no fixed subgroup size of 4 or 8" },
+    ...["quad", "subgroup"].map((name) => ({
+      variant: `conv2d.${name}`,
+      reason: "no fixed subgroup size of 4 or 8",
+    })),
     ...["tiled_wide", "tiled_deep", "tiled"].map((name) => ({ variant: `conv2d.${name}`, reason: "for hardware" })),
     { variant: "conv2d.simple", reason: "comes later" },
   ]);
@@ -48,7 +53,7 @@ it("takes the scalar kernel where channels do not come in fours", () => {
   for (const software of [true, false]) {
     const { variant, others } = chosen({ software }, 6);
     expect(variant).toBe("conv2d.simple");
-    expect(others).toHaveLength(8);
+    expect(others).toHaveLength(9);
     expect(others.at(-1)!.reason).toBe("channels 6, 0, 8 are not all multiples of 4");
   }
 });
