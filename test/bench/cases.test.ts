@@ -30,11 +30,14 @@ describe("the cases of ops", () => {
   });
 
   it("count each of the step's dispatches once", () => {
+    const traits = someTraits();
     const plan = compileGraph(
       denoisingLoop(reimagenModel(config, loops[0]!), { ...loops[0]!, storage: "f32" }),
-      someTraits(),
+      traits,
     );
-    expect(cases.reduce((sum, { uses }) => sum + uses, 0)).toBe(plan.schedule.step.length);
+    expect(modelCases(config, "f32", traits.software).reduce((sum, { uses }) => sum + uses, 0)).toBe(
+      plan.schedule.step.length,
+    );
   });
 
   it("have names that tell them apart", () => {
