@@ -29,6 +29,8 @@ export interface LoopSizes {
   /** Neighbours of the request. Default 2. */
   readonly neighbors?: number;
   readonly storage?: "f32" | "f16";
+  /** Measurements to choose kernels by. */
+  readonly tuning?: Tuning;
 }
 
 /** A loop on a device. */
@@ -53,7 +55,7 @@ export interface Loop {
 
 /** Compiles a loop of the default recipe for a model and gives it random weights. Throws what `createExecutor` throws. */
 export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes = {}): Promise<Loop> {
-  const { pictures = 1, neighbors = 2, storage = "f32" } = sizes;
+  const { pictures = 1, neighbors = 2, storage = "f32", tuning } = sizes;
   const shape: ReimagenShape = {
     storage,
     pictures,
@@ -67,7 +69,7 @@ export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes =
   };
   await loadKernelsFor(gpu.traits);
   const graph = denoisingLoop(reimagenModel(config, shape), shape);
-  const plan = compileGraph(graph, gpu.traits);
+  const plan = compileGraph(graph, gpu.traits, tuning);
   const weights = randomWeights(gpu, graph);
   const executor = await createExecutor(gpu, plan, weights);
   const inputs = inputsOf(config, shape);

@@ -2,9 +2,10 @@
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { parameterBytes } from "../gpu/kernel.ts";
+import { PassTimer } from "../gpu/timing.ts";
 import { float16ToFloat32 } from "../io/float16.ts";
 import type { Launch, TensorType } from "../ops/op.ts";
-import { candidatesOf } from "./choose.ts";
+import { candidatesOf, choose } from "./choose.ts";
 import type { PlannedNode } from "./compile.ts";
 import { costOf } from "./cost.ts";
 import type { BufferRange, Dispatch, Executor } from "./executor.ts";
@@ -30,13 +31,23 @@ const affordableFlops = 2e7;
 
 /** What takes so many times as long as the fastest in its first runs is not timed further. */
 const hopeless = 3;
-
-/** A measurement is so long that a submit's cost does not count, and is taken so often. */
-const millisecondsARound = 4;
-const rounds = 5;
-/** About what a submit costs by itself: of times below it nothing can be told. */
+/** About what a submit costs by itself: of first runs below it nothing can be told. */
 const submitMilliseconds = 0.5;
+
+/** Milliseconds of a batch: the device's clock ticks finely; the wall clock sees submits, and waits that end up to a millisecond late. */
+const batch = { device: 4, wall: 20 };
 const mostRuns = 256;
+
+/** A kernel's time is known once so many of its batches agree to within so much: what else the machine does only adds, and rarely the same twice. */
+const agreeing = 3;
+const agreement = 1.02;
+/** Batches of a kernel, and milliseconds of all kernels, after which a contest ends without that. */
+const mostRounds = 24;
+const patience = 1000;
+/** What is known to take so many times as long as the fastest is out. */
+const beaten = 1.25;
+/** Within so much of the fastest the kernel that is chosen without measurement stays: the same choice twice is worth more than the rest. */
+const tie = 1.03;
 
 /**
  * Executes a run dispatch by dispatch and, before each whose kind is not in `tuning` yet, every kernel that fits it into a buffer of its own; adds
@@ -87,9 +98,10 @@ async function contest(gpu: Gpu, executor: Executor, planned: PlannedNode): Prom
     }
     const right = await rightOnes(gpu, executor, planned, contestants, output);
     const times = await timesOf(gpu, right);
-    const ranking = right
-      .map(({ variant }, i) => ({ variant, milliseconds: times[i]! }))
-      .sort((a, b) => a.milliseconds - b.milliseconds);
+    const ranking = ranked(
+      right.map(({ variant }, i) => ({ variant, milliseconds: times[i]! })),
+      choose(node, gpu.traits).variant,
+    );
     return { ranking, wrong: contestants.filter((c) => !right.includes(c)).map(({ variant }) => variant) };
   } finally {
     gpu.release(output.buffer);
@@ -120,7 +132,9 @@ async function rightOnes(
     const encoder = gpu.device.createCommandEncoder({ label: "tune" });
     // What an earlier kernel left there must not pass for a result.
     encoder.clearBuffer(output.buffer);
-    encode(encoder, dispatch, 1);
+    const pass = encoder.beginComputePass({ label: "tune" });
+    encode(pass, dispatch, 1);
+    pass.end();
     gpu.device.queue.submit([encoder.finish()]);
     results.push(await valuesOf(gpu, output, type));
   }
@@ -171,35 +185,75 @@ function distance(got: Float64Array, expected: Float64Array): number {
   return difference === 0 ? 0 : Math.sqrt(difference / norm);
 }
 
-/** Least milliseconds a run of each: what else the device does only ever adds. They take turns, so that it falls on all of them. */
+/** A right kernel and its batches so far, milliseconds a run. */
+interface Racer {
+  readonly dispatch: Dispatch;
+  readonly runs: number;
+  readonly times: number[];
+}
+
+/** Milliseconds a run of each. They take turns, so that what else the machine does falls on all of them. */
 async function timesOf(gpu: Gpu, contestants: readonly Contestant[]): Promise<number[]> {
-  const once: number[] = [];
-  for (const { dispatch } of contestants)
-    once.push(Math.min(await timeOf(gpu, dispatch, 1), await timeOf(gpu, dispatch, 1)));
-  const best = Math.min(...once);
-  const promising = once.map((time) => time <= hopeless * Math.max(best, submitMilliseconds));
-  const times = once.map((time, i) => (promising[i] ? [] : [time]));
-  const runs = once.map((time) => Math.min(mostRuns, Math.max(1, Math.ceil(millisecondsARound / time))));
-  for (let round = 0; round < rounds; round++)
-    for (const [i, { dispatch }] of contestants.entries())
-      if (promising[i]) times[i]!.push((await timeOf(gpu, dispatch, runs[i]!)) / runs[i]!);
-  return times.map((list) => Math.min(...list));
+  const timer = new PassTimer(gpu, gpu.traits.timestamps);
+  const time = async (dispatch: Dispatch, runs: number) => {
+    const { device, wall } = await timer.time((pass) => encode(pass, dispatch, runs));
+    // A clock that says nothing, or more than there was, is none.
+    return (device && device <= wall ? device : wall) / runs;
+  };
+  try {
+    const first: number[] = [];
+    for (const { dispatch } of contestants) first.push(Math.min(await time(dispatch, 1), await time(dispatch, 1)));
+    const least = Math.max(Math.min(...first), submitMilliseconds);
+    const length = gpu.traits.timestamps ? batch.device : batch.wall;
+    const racers = contestants.map(({ dispatch }, i): Racer => {
+      const runs = Math.min(mostRuns, Math.max(1, Math.ceil(length / first[i]!)));
+      return { dispatch, runs, times: [] };
+    });
+    await race(
+      racers.filter((_, i) => first[i]! <= hopeless * least),
+      time,
+    );
+    return racers.map(({ times }, i) => (times.length ? timeOf(times) : first[i]!));
+  } finally {
+    timer.dispose();
+  }
 }
 
-async function timeOf(gpu: Gpu, dispatch: Dispatch, runs: number): Promise<number> {
-  const encoder = gpu.device.createCommandEncoder({ label: "tune" });
-  encode(encoder, dispatch, runs);
-  const commands = encoder.finish();
+/** Takes batches until the times of all that are still in the race are known. */
+async function race(racers: readonly Racer[], time: (dispatch: Dispatch, runs: number) => Promise<number>) {
   const begun = performance.now();
-  gpu.device.queue.submit([commands]);
-  await gpu.idle();
-  return performance.now() - begun;
+  let field = racers;
+  for (let round = 1; round <= mostRounds && !field.every(({ times }) => isKnown(times)); round++) {
+    if (round > agreeing && performance.now() - begun > patience) return;
+    for (const { dispatch, runs, times } of field) times.push(await time(dispatch, runs));
+    const best = Math.min(...field.map(({ times }) => timeOf(times)));
+    field = field.filter(({ times }) => !isKnown(times) || timeOf(times) <= beaten * best);
+  }
 }
 
-function encode(encoder: GPUCommandEncoder, { pipeline, group, workgroups }: Dispatch, runs: number): void {
-  const pass = encoder.beginComputePass({ label: "tune" });
+const ascending = (times: readonly number[]) => times.toSorted((a, b) => a - b);
+
+function isKnown(times: readonly number[]): boolean {
+  const sorted = ascending(times);
+  return times.length >= agreeing && sorted[agreeing - 1]! <= agreement * sorted[0]!;
+}
+
+/** The longest of the shortest few: one batch that came out too short by mistake does not decide. */
+function timeOf(times: readonly number[]): number {
+  return ascending(times)[Math.min(agreeing, times.length) - 1]!;
+}
+
+/** Fastest first, but before all others the kernel `usual`, if it ties with the fastest. */
+export function ranked(times: readonly Tuned["ranking"][number][], usual: string): Tuned["ranking"] {
+  const sorted = times.toSorted((a, b) => a.milliseconds - b.milliseconds);
+  const kept = sorted.find(
+    ({ variant, milliseconds }) => variant === usual && milliseconds <= tie * sorted[0]!.milliseconds,
+  );
+  return kept ? [kept, ...sorted.filter((entry) => entry !== kept)] : sorted;
+}
+
+function encode(pass: GPUComputePassEncoder, { pipeline, group, workgroups }: Dispatch, runs: number): void {
   pass.setPipeline(pipeline);
   pass.setBindGroup(0, group);
   for (let run = 0; run < runs; run++) pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
-  pass.end();
 }

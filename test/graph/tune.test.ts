@@ -5,7 +5,7 @@ import { type Choice, choose } from "../../src/graph/choose.ts";
 import { compileGraph } from "../../src/graph/compile.ts";
 import { createExecutor } from "../../src/graph/executor.ts";
 import { GraphBuilder } from "../../src/graph/graph.ts";
-import { tuneStage } from "../../src/graph/tune.ts";
+import { ranked, tuneStage } from "../../src/graph/tune.ts";
 import { kindOf, readTuning, type Tuned, writeTuning } from "../../src/graph/tuning.ts";
 import { type AddAttributes, add } from "../../src/ops/add.ts";
 import type { Op } from "../../src/ops/op.ts";
@@ -116,6 +116,18 @@ describe("a tuning", () => {
     expect(choose(kind(12), someTraits(), tuning)).toMatchObject({ variant: "add.vec4", reason: "fits any adapter" });
   });
 
+  it("keeps the usual kernel where another is faster by less than what times waver by", () => {
+    const times = (usual: number) => [
+      { variant: "usual", milliseconds: usual },
+      { variant: "other", milliseconds: 1 },
+      { variant: "third", milliseconds: 2 },
+    ];
+    const order = (usual: number) => ranked(times(usual), "usual").map(({ variant }) => variant);
+    expect(order(1.02)).toEqual(["usual", "other", "third"]);
+    expect(order(1.04)).toEqual(["other", "usual", "third"]);
+    expect(order(3)).toEqual(["other", "third", "usual"]);
+  });
+
   it("that names a kernel which is no more, or which does not fit here, is as none", () => {
     for (const [channels, variant] of [
       [8, "add.forgotten"],
@@ -133,7 +145,7 @@ describe("a tuning", () => {
     for (const [text, sentence] of [
       ["{", "t is not JSON"],
       ["[]", "t is not a tuning: it has no version"],
-      ['{"version":1,"kinds":{"x":{"ranking":[1],"wrong":[]}}}', "t is malformed at x"],
+      ['{"version":2,"kinds":{"x":{"ranking":[1],"wrong":[]}}}', "t is malformed at x"],
     ])
       expect(() => readTuning("t", text!)).toThrow(sentence);
   });
