@@ -33,10 +33,10 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
       workgroupBarrier();
       for (var i = 0u; i < 4u; i++) {
         let block = mat4x4f(weights[4u * i][local.x], weights[4u * i + 1u][local.x], weights[4u * i + 2u][local.x], weights[4u * i + 3u][local.x]);
-        s0 += block * pixels[local.y * 4u][i];
-        s1 += block * pixels[local.y * 4u + 1u][i];
-        s2 += block * pixels[local.y * 4u + 2u][i];
-        s3 += block * pixels[local.y * 4u + 3u][i];
+        s0 = multiply_add(s0, block, pixels[local.y * 4u][i]);
+        s1 = multiply_add(s1, block, pixels[local.y * 4u + 1u][i]);
+        s2 = multiply_add(s2, block, pixels[local.y * 4u + 2u][i]);
+        s3 = multiply_add(s3, block, pixels[local.y * 4u + 3u][i]);
       }
       workgroupBarrier();
     }

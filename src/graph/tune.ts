@@ -2,7 +2,6 @@
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { parameterBytes } from "../gpu/kernel.ts";
-import { PassTimer } from "../gpu/timing.ts";
 import { float16ToFloat32 } from "../io/float16.ts";
 import type { Launch, TensorType } from "../ops/op.ts";
 import { candidatesOf, choose } from "./choose.ts";
@@ -11,6 +10,7 @@ import { costOf } from "./cost.ts";
 import type { BufferRange, Dispatch, Executor } from "./executor.ts";
 import type { Run } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
+import { encodeRuns, race } from "./race.ts";
 import { kindOf, type Tuned } from "./tuning.ts";
 
 /** Options of tuning. */
@@ -28,25 +28,6 @@ const tolerance = { f32: 1e-4, f16: 5e-3, u32: 0, q8: 0 };
  * yardstick, except on software adapters, where that takes longer than all others together and is left out of the contest.
  */
 const affordableFlops = 2e7;
-
-/** What takes so many times as long as the fastest in its first runs is not timed further. */
-const hopeless = 3;
-/** About what a submit costs by itself: of first runs below it nothing can be told. */
-const submitMilliseconds = 0.5;
-
-/** Milliseconds of a batch: the device's clock ticks finely; the wall clock sees submits, and waits that end up to a millisecond late. */
-const batch = { device: 4, wall: 30 };
-const mostRuns = 1024;
-
-/** A kernel's time, its least, is known once so many batches agree to within so much: what else the machine does only adds, and rarely the same. */
-const agreeing = 3;
-const agreement = 1.04;
-/** Milliseconds of a contest after which it ends without that. */
-const patience = 500;
-/** What is known to take so many times as long as the fastest is out. */
-const beaten = 1.25;
-/** Within so much of the fastest the kernel that is chosen without measurement stays: the same choice twice is worth more than the rest. */
-const tie = 1.03;
 
 /**
  * Executes a run dispatch by dispatch and, before each whose kind is not in `tuning` yet, every kernel that fits it into a buffer of its own; adds
@@ -96,11 +77,13 @@ async function contest(gpu: Gpu, executor: Executor, planned: PlannedNode): Prom
       contestants.push({ variant, dispatch: executor.bind(node, launch, compiled, parameters, output) });
     }
     const right = await rightOnes(gpu, executor, planned, contestants, output);
-    const times = await timesOf(gpu, right);
-    const ranking = ranked(
-      right.map(({ variant }, i) => ({ variant, milliseconds: times[i]! })),
-      choose(node, gpu.traits).variant,
+    const usual = choose(node, gpu.traits).variant;
+    const order = await race(
+      gpu,
+      right.map(({ dispatch }) => dispatch),
+      right.findIndex(({ variant }) => variant === usual),
     );
+    const ranking = order.map(({ index, milliseconds }) => ({ variant: right[index]!.variant, milliseconds }));
     return { ranking, wrong: contestants.filter((c) => !right.includes(c)).map(({ variant }) => variant) };
   } finally {
     gpu.release(output.buffer);
@@ -132,7 +115,7 @@ async function rightOnes(
     // What an earlier kernel left there must not pass for a result.
     encoder.clearBuffer(output.buffer);
     const pass = encoder.beginComputePass({ label: "tune" });
-    encode(pass, dispatch, 1);
+    encodeRuns(pass, dispatch, 1);
     pass.end();
     gpu.device.queue.submit([encoder.finish()]);
     results.push(await valuesOf(gpu, output, type));
@@ -182,72 +165,4 @@ function distance(got: Float64Array, expected: Float64Array): number {
     norm += value ** 2;
   });
   return difference === 0 ? 0 : Math.sqrt(difference / norm);
-}
-
-/** A right kernel and its batches so far, milliseconds a run. */
-interface Racer {
-  readonly dispatch: Dispatch;
-  readonly runs: number;
-  readonly times: number[];
-}
-
-/** Milliseconds a run of each. They take turns, so that what else the machine does falls on all of them. */
-async function timesOf(gpu: Gpu, contestants: readonly Contestant[]): Promise<number[]> {
-  // The clock of a software adapter misses what its threads do before they note the beginning: up to half of a batch, with the cores taken.
-  const byDevice = gpu.traits.timestamps && !gpu.traits.software;
-  const timer = new PassTimer(gpu, byDevice);
-  const time = async (dispatch: Dispatch, runs: number) => {
-    const { device, wall } = await timer.time((pass) => encode(pass, dispatch, runs));
-    // A clock that says nothing, or more than there was, is none.
-    return (device && device <= wall ? device : wall) / runs;
-  };
-  try {
-    const first: number[] = [];
-    for (const { dispatch } of contestants) first.push(Math.min(await time(dispatch, 1), await time(dispatch, 1)));
-    const least = Math.max(Math.min(...first), submitMilliseconds);
-    const length = byDevice ? batch.device : batch.wall;
-    const racers = contestants.map(({ dispatch }, i): Racer => {
-      const runs = Math.min(mostRuns, Math.max(1, Math.ceil(length / first[i]!)));
-      return { dispatch, runs, times: [] };
-    });
-    await race(
-      racers.filter((_, i) => first[i]! <= hopeless * least),
-      time,
-    );
-    return racers.map(({ times }, i) => (times.length ? Math.min(...times) : first[i]!));
-  } finally {
-    timer.dispose();
-  }
-}
-
-/** Takes batches until the times of all that are still in the race are known. */
-async function race(racers: readonly Racer[], time: (dispatch: Dispatch, runs: number) => Promise<number>) {
-  const begun = performance.now();
-  let field = racers;
-  for (let round = 0; !field.every(isKnown); round++) {
-    if (round >= agreeing && performance.now() - begun > patience) return;
-    for (const { dispatch, runs, times } of field) times.push(await time(dispatch, runs));
-    const best = Math.min(...field.flatMap(({ times }) => times));
-    field = field.filter((racer) => !isKnown(racer) || Math.min(...racer.times) <= beaten * best);
-  }
-}
-
-function isKnown({ times }: Racer): boolean {
-  const sorted = times.toSorted((a, b) => a - b);
-  return times.length >= agreeing && sorted[agreeing - 1]! <= agreement * sorted[0]!;
-}
-
-/** Fastest first, but before all others the kernel `usual`, if it ties with the fastest. */
-export function ranked(times: readonly Tuned["ranking"][number][], usual: string): Tuned["ranking"] {
-  const sorted = times.toSorted((a, b) => a.milliseconds - b.milliseconds);
-  const kept = sorted.find(
-    ({ variant, milliseconds }) => variant === usual && milliseconds <= tie * sorted[0]!.milliseconds,
-  );
-  return kept ? [kept, ...sorted.filter((entry) => entry !== kept)] : sorted;
-}
-
-function encode(pass: GPUComputePassEncoder, { pipeline, group, workgroups }: Dispatch, runs: number): void {
-  pass.setPipeline(pipeline);
-  pass.setBindGroup(0, group);
-  for (let run = 0; run < runs; run++) pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
 }
