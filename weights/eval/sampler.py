@@ -14,7 +14,7 @@ class Settings:
     """The engine's names and defaults."""
 
     steps: int = 20
-    mode: str = "interleaved"  # interleaved, entangled or text-only; without neighbours always text-only
+    mode: str = "interleaved"  # interleaved, entangled, text-only or none; without neighbours never by them
     eta: float = 0.5  # share of text-enhanced steps
     gamma_p: float = 3.0
     gamma_n: float = 3.0
@@ -40,7 +40,9 @@ def update(previous, start, end):
 
 
 def bases(settings, any_neighbours):
-    """For each step what the weaker evaluation is shown (text, neighbours), and the weight."""
+    """For each step what the weaker evaluation is shown (text, neighbours), and the weight; None without guidance."""
+    if settings.mode == "none":
+        return [None] * settings.steps
     chosen = []
     for step in range(settings.steps):
         if settings.mode == "entangled" and any_neighbours:
@@ -53,24 +55,32 @@ def bases(settings, any_neighbours):
 
 
 @torch.no_grad()
-def draw(model, ids, neighbours, noise, settings, kind="v"):
-    """ids [B, T]; neighbours (pictures [B, K, 3, S, S], ids, keep) or None; noise [B, 3, S, S] -> pictures in [-1, 1]."""
+def draw(model, ids, neighbours, noise, settings, kind="v", low=None):
+    """ids [B, T]; neighbours (pictures [B, K, 3, S, S], ids, keep) or None; noise [B, 3, S, S]; low: what a super-resolution stage
+    starts from, (pictures upsampled and noised, level [B]), or None -> pictures in [-1, 1]."""
     count, device = len(ids), ids.device
     untold = torch.zeros_like(ids)
     untold[:, 0] = END
     seen = model.encode_neighbors(*neighbours) if neighbours else None
+    picture, level = low or (None, None)
     times, points = levels_of(settings.steps)
     x, before = noise, None
-    for step, ((text, near), weight) in enumerate(bases(settings, bool(neighbours))):
+    for step, base in enumerate(bases(settings, bool(neighbours))):
         t = torch.full((count,), times[step], device=device)
+        entry = x if picture is None else torch.cat([x, picture], 1)
         # Both evaluations at once; what one does not see is masked.
-        both = torch.cat([x, x]).contiguous(memory_format=torch.channels_last)
-        shown = seen and [
-            (torch.cat([tokens, tokens]), torch.cat([mask, mask if near else torch.zeros_like(mask)])) for tokens, mask in seen
+        shown = [(True, True)] if base is None else [(True, True), base[0]]
+        near = seen and [
+            (torch.cat([tokens] * len(shown)), torch.cat([mask if sees else torch.zeros_like(mask) for _, sees in shown]))
+            for tokens, mask in seen
         ]
-        prediction = model(both, torch.cat([t, t]), torch.cat([ids, ids if text else untold]), shown).float()
-        full, less = (v_of(part, t, x, kind) for part in prediction.chunk(2))
-        v = less + weight * (full - less)
+        entries = torch.cat([entry] * len(shown)).contiguous(memory_format=torch.channels_last)
+        told = torch.cat([ids if text else untold for text, _ in shown])
+        levels = level if level is None else torch.cat([level] * len(shown))
+        prediction = model(entries, torch.cat([t] * len(shown)), told, near, levels).float()
+        v, *less = (v_of(part, t, x, kind) for part in prediction.chunk(len(shown)))
+        if less:
+            v = less[0] + base[1] * (v - less[0])
         alpha, sigma = points[step]
         clean = (alpha * x - sigma * v).clamp(-1, 1)
         is_last = step == settings.steps - 1

@@ -32,12 +32,14 @@ def v_of(prediction, t, noisy, kind):
     return prediction if kind == "v" else (alpha * noisy - prediction) / sigma.clamp(min=0.02)
 
 
-def loss(prediction, x, t, noise, kind):
-    """Mean square error of v. A model that predicts x0 is judged by the v that follows from it."""
+def loss(prediction, x, t, noise, kind, weight=None):
+    """Mean square error of v. A model that predicts x0 is judged by the v that follows from it. weight [B, 1, S, S]: of each pixel."""
     alpha, sigma = levels(t)
     if kind == "v":
-        return (prediction - (alpha * noise - sigma * x)).square().mean()
-    return ((prediction - x) / sigma.clamp(min=0.02)).square().mean()
+        error = (prediction - (alpha * noise - sigma * x)).square()
+    else:
+        error = ((prediction - x) / sigma.clamp(min=0.02)).square()
+    return error.mean() if weight is None else (error * weight).mean() / weight.mean()
 
 
 def upsampled(x, factor):

@@ -66,7 +66,7 @@ class Scenes:
         ])
 
     def batch(self, step, count):
-        """-> tensors: x [B, 3, S, S] in [-1, 1], ids [B, T], neighbours [B, K, 3, S, S], neighbour_ids [B, K, 14],
+        """-> tensors: x [B, 3, S, S] in [-1, 1], things [B, 1, S, S] (where a thing is), ids [B, T], neighbours [B, K, 3, S, S], neighbour_ids [B, K, 14],
         keep [B, K], and `samples`: what each shows and which drawings are its neighbours."""
         rng = random.Random(f"{self.seed}/{step}")
         noise = torch.Generator().manual_seed(rng.getrandbits(62))
@@ -174,6 +174,7 @@ class Scenes:
         turns = torch.tensor([sample["turn"] for sample in samples])
         mirror = torch.tensor([sample["mirror"] for sample in samples])
         x = self.draw_backgrounds(samples, noise)
+        things = torch.zeros_like(x[:, :1])
         for n in range(SLOTS):
             rows = [i for i, sample in enumerate(samples) if len(sample["slots"]) > n]
             if not rows:
@@ -181,9 +182,11 @@ class Scenes:
             slots = [samples[i]["slots"][n] for i in rows]
             # Only the first thing was renamed: the second keeps its hues, and so do neighbours that show something else.
             own = turns[rows] * torch.tensor([slot.drawing == samples[i]["slots"][0].drawing for i, slot in zip(rows, slots)])
-            x[rows] = self.draw(x[rows], slots, own, mirror[rows], [samples[i] for i in rows])
+            x[rows], alpha = self.draw(x[rows], slots, own, mirror[rows], [samples[i] for i in rows])
+            things[rows] = torch.maximum(things[rows], alpha)
         batch = dict(
             x=x / 127.5 - 1,
+            things=things,
             ids=torch.tensor([self.tokenizer.ids(sample["text"], self.text_length) for sample in samples]),
             samples=samples,
         )
@@ -216,7 +219,7 @@ class Scenes:
         return torch.where(flipped[:, None, None, None], pictures.flip(3), pictures)
 
     def draw(self, x, slots, turns, mirror, samples):
-        """x [n, 3, S, S] in [0, 255] with one drawing over each; `samples`: what each shows."""
+        """x [n, 3, S, S] in [0, 255] with one drawing over each; `samples`: what each shows. -> those, and the drawings' alpha."""
         indices = torch.tensor([slot.drawing for slot in slots])
         left, top, right, bottom = self.art.boxes[indices].T
         half = torch.maximum(right - left, bottom - top) / 2
@@ -246,7 +249,7 @@ class Scenes:
             x = x * (1 - self.shadows(at_x, at_y, (bottom - top) / 2 / scale, (right - left) / 2 / scale, floors, corners))
         # Hues turn on the whole color, so undo the weight of alpha first.
         colors = turn_hues(drawn[:, :3] / alpha.clamp(min=1e-3), turns)
-        return x * (1 - alpha) + colors.clamp(0, 255) * alpha
+        return x * (1 - alpha) + colors.clamp(0, 255) * alpha, alpha
 
     def shadows(self, x, y, half_height, half_width, floors, corners):
         """A soft ellipse under each thing that stands on a floor, [n, 1, S, S] in [0, 0.35]."""

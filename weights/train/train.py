@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from art import read_art
 from diffusion import add_noise, draw_levels, loss, upsampled
+from muon import Muon
 from reimagen import Config, ReImagen
 from scenes import Recipe, Scenes
 from sheet import Sheet
@@ -70,20 +71,21 @@ def main():
         plan["start"] = hashlib.sha256(start.read_bytes()).hexdigest()
     model = model.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameters(), plan["rate"], betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    optimizers = optimizers_of(model, plan["rate"])
     state = dict(step=0, seconds=0.0, cpu_seconds=0.0)
     checkpoint = options.out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
-        optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, kept in zip(optimizers, saved["optimizers"]):
+            optimizer.load_state_dict(kept)
         state.update(saved["state"])
 
     def save():
         whole = dict(
             config=asdict(config), plan=plan, art=art.sha256, state=state, model=model.state_dict(),
-            average=average.state_dict(), optimizer=optimizer.state_dict(),
+            average=average.state_dict(), optimizers=[optimizer.state_dict() for optimizer in optimizers],
         )  # fmt: skip
         # A kill while writing leaves the last checkpoint whole.
         torch.save(whole, checkpoint.with_suffix(".new"))
@@ -98,7 +100,8 @@ def main():
                 seen = model.encode_neighbors(batch["neighbours"], batch["neighbour_ids"], batch["keep"])
             entry = entry.contiguous(memory_format=torch.channels_last)
             prediction = model(entry, batch["t"], batch["ids"], seen, batch.get("level"))
-        return loss(prediction.float(), batch["x"], batch["t"], batch["noise"], kind)
+        weight = 1 + (plan["thing_weight"] - 1) * batch["things"]
+        return loss(prediction.float(), batch["x"], batch["t"], batch["noise"], kind, weight)
 
     step_loss = torch.compile(loss_of) if options.compile else loss_of
     loader = DataLoader(
@@ -114,13 +117,14 @@ def main():
             # Compiled code wants one shape; else columns without a token are time lost.
             batch.update({name: trimmed(batch[name]) for name in ("ids", "neighbour_ids") if name in batch})
         rate = plan["rate"] * rate_share(state["step"], plan)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         error = step_loss(batch)
-        optimizer.zero_grad()
+        model.zero_grad()
         error.backward()
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0))
-        optimizer.step()
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
         losses.append(error.detach())
         state["step"] += 1
         state["seconds"] = seconds_before + time.monotonic() - started
@@ -147,6 +151,16 @@ def main():
             save()
             saved_at = time.monotonic()
     print(f"{state['step']} steps, {state['seconds'] / 3600:.2f} hours: {checkpoint}")
+
+
+def optimizers_of(model, rate):
+    """Muon for what lies between layers; AdamW for vectors, tables, and what makes and reads pictures."""
+    outer = [*model.text.embed.parameters(), *model.text.relative.parameters(), *model.stem.parameters(), *model.out.parameters()]
+    tables = {id(p) for p in [*outer, *(model.neighbor_pos if model.config.neighbors else ())]}
+    inner = [p for p in model.parameters() if p.ndim > 1 and id(p) not in tables]
+    taken = {id(p) for p in inner}
+    others = [p for p in model.parameters() if id(p) not in taken]
+    return Muon(inner, rate), torch.optim.AdamW(others, rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
 
 
 def rate_share(step, plan):
