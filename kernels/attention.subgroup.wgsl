@@ -21,10 +21,6 @@ fn spread_upper(v: vec4f) -> mat4x4f {
   return mat4x4f(subgroupBroadcast(v, 4u), subgroupBroadcast(v, 5u), subgroupBroadcast(v, 6u), subgroupBroadcast(v, 7u));
 }
 
-fn pick(i: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) -> vec4f {
-  return select(select(a, b, i == 1u), select(c, d, i == 3u), i >= 2u);
-}
-
 @compute @workgroup_size(8)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
   let sample = tile.z;
@@ -32,10 +28,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
   // Queries past the last repeat it; they are not stored.
   let query = min(id.x * 4u + lanes4, vec4u(u.QUERIES - 1u));
   let own = ((sample * u.QUERIES + query) * u.Q_STRIDE + u.Q_OFFSET + head * D) / 4u;
-  // No constants, so that no compiler unrolls loops over them; and few places that store to an array, each of which llvmpipe
-  // compiles into a branch a lane and component. Both took most of the time to the first picture there.
+  // The time to the first picture on llvmpipe was mostly this kernel's compiling. So no loop has a bound or an array that tells how often it
+  // turns (not even by `min`), which would be unrolled; and few places load or store, as each is compiled for every lane and component.
   let depth = u.D4;
-  let four = min(4u, 4u * depth);
   let scale = bitcast<f32>(u.SCALE);
   var scores: array<vec4f, 64>;
   var sums: array<vec4f, D>;
@@ -71,24 +66,21 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
             h0 += x0 * second; h1 += x1 * second; h2 += x2 * second; h3 += x3 * second;
           }
         }
-        let at = step * 8u;
-        for (var i = 0u; i < four; i++) {
-          scores[at + 2u * i] = pick(i, l0, l1, l2, l3);
-          scores[at + 2u * i + 1u] = pick(i, h0, h1, h2, h3);
+        // In turn: keys 0 to 3 and 4 to 7, for each query.
+        var fresh = array<vec4f, 8>(l0, h0, l1, h1, l2, h2, l3, h3);
+        let first = step * 8u;
+        for (var i = first; i < first + 8u; i++) {
+          let row = i / 2u % 4u;
+          let keys = token + i % 2u * 4u + lanes4;
+          var s = fresh[i - first] * scale;
+          if (u.HAS_BIAS != 0u && segment == 0u) {
+            let at = bias_start(query[row], head) + min(keys, vec4u(count - 1u)) * u.HEADS;
+            s += vec4f(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
+          }
+          s = select(vec4f(NOTHING), s, keys < vec4u(select(count, min(count, query[row] + 1u), causal)));
+          scores[i] = s;
+          peak = select(peak, max(peak, vec4f(max(max(s.x, s.y), max(s.z, s.w)))), lanes4 == vec4u(row));
         }
-      }
-      // In turn: keys 0 to 3 and 4 to 7 of a step, for each query.
-      for (var i = 0u; i < 8u * steps; i++) {
-        let row = i / 2u % 4u;
-        let keys = block + i / 8u * 8u + i % 2u * 4u + lanes4;
-        var s = scores[i] * scale;
-        if (u.HAS_BIAS != 0u && segment == 0u) {
-          let at = bias_start(query[row], head) + min(keys, vec4u(count - 1u)) * u.HEADS;
-          s += vec4f(bias[at.x], bias[at.y], bias[at.z], bias[at.w]);
-        }
-        s = select(vec4f(NOTHING), s, keys < vec4u(select(count, min(count, query[row] + 1u), causal)));
-        scores[i] = s;
-        peak = select(peak, max(peak, vec4f(max(max(s.x, s.y), max(s.z, s.w)))), lanes4 == vec4u(row));
       }
       let shrink = exp(most - peak);
       most = peak;
@@ -117,8 +109,18 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
           let p2 = scores[from_score + 4u];
           let p3 = scores[from_score + 6u];
           let upper = select(0u, 2u, lane >= 4u);
-          let v = segment_vec4(segment, at + min(upper, rest));
-          let w = segment_vec4(segment, at + min(upper + 1u, rest));
+          var v: vec4f;
+          var w: vec4f;
+          if (LANES == 8u) {
+            // Twice, by a bound that no compiler knows.
+            for (var i = 0u; i * depth < 2u * depth; i++) {
+              v = w;
+              w = segment_vec4(segment, at + min(upper + i, rest));
+            }
+          } else {
+            v = segment_vec4(segment, at + min(upper, rest));
+            w = segment_vec4(segment, at + min(upper + 1u, rest));
+          }
           let first = spread(v);
           a0 += first * p0; a1 += first * p1; a2 += first * p2; a3 += first * p3;
           let second = spread(w);
@@ -135,20 +137,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) tile: v
             e0 += fourth * p0; e1 += fourth * p1; e2 += fourth * p2; e3 += fourth * p3;
           }
         }
-        let to = 4u * d;
-        for (var i = 0u; i < four; i++) {
-          sums[to + i] = sums[to + i] * shrink[i] + pick(i, a0, a1, a2, a3);
-          if (rest > 0u) { sums[to + 4u + i] = sums[to + 4u + i] * shrink[i] + pick(i, b0, b1, b2, b3); }
-          if (rest > 1u) { sums[to + 8u + i] = sums[to + 8u + i] * shrink[i] + pick(i, c0, c1, c2, c3); }
-          if (rest > 2u) { sums[to + 12u + i] = sums[to + 12u + i] * shrink[i] + pick(i, e0, e1, e2, e3); }
-        }
+        var fresh = array<vec4f, 16>(a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3, e0, e1, e2, e3);
+        for (var i = 4u * d; i < 4u * min(d + 4u, depth); i++) { sums[i] = sums[i] * shrink[i % 4u] + fresh[i - 4u * d]; }
       }
     }
   }
   // With nothing to attend to the result is zero.
   let norm = select(vec4f(), 1.0 / total, total > vec4f());
-  for (var i = 0u; i < min(4u, max(u.QUERIES, id.x * 4u) - id.x * 4u); i++) {
-    let to = ((sample * u.QUERIES + query[i]) * u.HEADS + head) * depth;
-    for (var d = 0u; d < depth; d++) { y[to + d] = store_y4(sums[4u * d + i] * norm[i]); }
+  for (var i = 0u; i < 4u * depth; i++) {
+    let row = i % 4u;
+    let to = ((sample * u.QUERIES + query[row]) * u.HEADS + head) * depth + i / 4u;
+    if (id.x * 4u + row < u.QUERIES) { y[to] = store_y4(sums[i] * norm[row]); }
   }
 }

@@ -1,5 +1,5 @@
 // Two tensors side by side along the last axis, four channels a thread. For any adapter.
-// a [rows, C], b [rows, D], y [rows, C + D]. Prelude: C4, D4 (C and D in vec4).
+// a [rows, C], b [rows, D], y [rows, C + D]. Uniform: C, D (in vec4).
 
 @group(0) @binding(0) var<storage, read> a: array<a4>;
 @group(0) @binding(1) var<storage, read> b: array<b4>;
@@ -9,9 +9,9 @@
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.x + id.y * groups.x * 64u;
   if (index >= arrayLength(&y)) { return; }
-  let row = index / (C4 + D4);
-  let column = index % (C4 + D4);
+  let row = index / (u.C + u.D);
+  let column = index % (u.C + u.D);
   var v: vec4f;
-  if (column < C4) { v = load_a4(a[row * C4 + column]); } else { v = load_b4(b[row * D4 + column - C4]); }
+  if (column < u.C) { v = load_a4(a[row * u.C + column]); } else { v = load_b4(b[row * u.D + column - u.C]); }
   y[index] = store_y4(v);
 }

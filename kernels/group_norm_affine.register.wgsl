@@ -1,5 +1,5 @@
 // Statistics of group norm, barrier-free: one thread a (sample, group), column by column of four channels. For software adapters.
-// x [B, P, C], x2 [B, P, C2] continues x. Uniform: C4, D4 (C and C2 in vec4), GROUPS, WIDTH (channels a group). Prelude: EPSILON.
+// x [B, P, C], x2 [B, P, C2] continues x. Uniform: C4, D4 (C and C2 in vec4), GROUPS, WIDTH (channels a group). Prelude: EPSILON, HAS_X2.
 // Small workgroups, as there are few threads: 16 groups of one sample must still reach two cores.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
@@ -8,7 +8,7 @@
 // Sum over the pixels of four channels. C is a multiple of 4, so no column has channels of both sources.
 fn column_sum(sample: u32, pixels: u32, column: u32) -> vec4f {
   var sum = vec4f();
-  if (column < u.C4) {
+  if (!HAS_X2 || column < u.C4) {
     var at = sample * pixels * u.C4 + column;
     for (var p = 0u; p < pixels; p++) { sum += load_x4(x[at]); at += u.C4; }
   } else {
@@ -21,7 +21,7 @@ fn column_sum(sample: u32, pixels: u32, column: u32) -> vec4f {
 // Sum of squares about the mean over the pixels of four channels.
 fn column_squares(sample: u32, pixels: u32, column: u32, mean: f32) -> vec4f {
   var sum = vec4f();
-  if (column < u.C4) {
+  if (!HAS_X2 || column < u.C4) {
     var at = sample * pixels * u.C4 + column;
     for (var p = 0u; p < pixels; p++) { let d = load_x4(x[at]) - mean; sum += d * d; at += u.C4; }
   } else {

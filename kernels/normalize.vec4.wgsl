@@ -1,5 +1,5 @@
 // Applies a channel-wise affine and an activation, four channels a thread: y = act([x | x2] a + b). For any adapter.
-// x [B, P, C], x2 [B, P, C2], affine [B, 2, C + C2], y [B, P, C + C2]. Uniform: C, D (C and C2 in vec4), ACTIVATION.
+// x [B, P, C], x2 [B, P, C2], affine [B, 2, C + C2], y [B, P, C + C2]. Uniform: C, D (C and C2 in vec4), ACTIVATION. Prelude: HAS_X2.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
 @group(0) @binding(1) var<storage, read> x2: array<x2_4>;
@@ -19,7 +19,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var p = id.y; p < pixels; p += groups.y * 8u) {
     let row = sample * pixels + p;
     var v: vec4f;
-    if (column >= u.C) { v = load_x2_4(x2[row * u.D + column - u.C]); } else { v = load_x4(x[row * u.C + column]); }
+    if (HAS_X2 && column >= u.C) { v = load_x2_4(x2[row * u.D + column - u.C]); } else { v = load_x4(x[row * u.C + column]); }
     y[row * n + column] = store_y4(activate(v * a + b, u.ACTIVATION));
   }
 }

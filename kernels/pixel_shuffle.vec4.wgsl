@@ -1,4 +1,4 @@
-// Pixel shuffle and unshuffle, four neighbouring results a thread, gathered one by one. For any adapter.
+// Pixel shuffle and unshuffle, four neighbouring results a thread, gathered one by one. For GPUs, and where storage is packed halves.
 // x and y in the order that the map gives; their sizes are a multiple of 4. Prelude: that of the map.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;

@@ -28,10 +28,11 @@ export async function firstPicture<H extends Host>(open: () => Promise<H>): Prom
   const { gpu, model } = host;
   if (!model) throw new Error("the weights of the shipped model are not here");
   lap("device");
-  const engine = await createEngine(gpu, model);
-  lap("weights");
-  const neighbors = await neighborsOf(host, 2);
-  lap("neighbours");
+  // At once, as the command line does.
+  const [engine, neighbors] = await Promise.all([
+    createEngine(gpu, model).finally(() => lap("weights")),
+    neighborsOf(host, 2).finally(() => lap("neighbours")),
+  ]);
   const { pictures } = await engine.generate(
     { prompt, neighbors, settings },
     {

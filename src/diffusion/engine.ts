@@ -1,10 +1,9 @@
 // The engine: a model on a device, and pictures from prompts and neighbours.
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { compileGraph, type Plan } from "../graph/compile.ts";
+import type { Plan } from "../graph/compile.ts";
 import type { Executor, ExecutorOptions } from "../graph/executor.ts";
 import { weightsOf } from "../graph/graph.ts";
-import { checkLimits } from "../graph/limits.ts";
 import type { ProfiledDispatch } from "../graph/profile.ts";
 import type { TuneOptions } from "../graph/tune.ts";
 import type { Tuning } from "../graph/tuning.ts";
@@ -14,11 +13,12 @@ import { parseJson } from "../io/tokenizer-json.ts";
 import { readWordPiece } from "../io/wordpiece.ts";
 import { type ModelConfig, readConfig } from "../models/config.ts";
 import { loadWeights } from "../models/weights.ts";
+import { fitPictureKernel } from "../ops/fit_picture.ts";
 import { endedEarly, type Generated, Generation } from "./generation.ts";
 import { denoisingLoop } from "./loop.ts";
 import { checkNeighbors } from "./neighbors.ts";
-import { type ReimagenShape, reimagenModel, textRows, usualLow } from "./reimagen.ts";
-import { decide, type GenerationRequest, type ModelDefinition } from "./request.ts";
+import { type ReimagenShape, reimagenModel } from "./reimagen.ts";
+import { blankRequest, decide, type GenerationRequest, type ModelDefinition } from "./request.ts";
 import { type Loadable, makeResident, type Resident } from "./resident.ts";
 
 /** A checkpoint folder's files, wherever they lie. */
@@ -71,9 +71,11 @@ export async function createEngine(gpu: Gpu, files: ModelFiles, options: EngineO
     );
   const definition = { config, tokenizer, storage: options.storage ?? "f32" };
   const resident = await makeResident(gpu, loadableOf(gpu, files, definition), options);
-  if (options.tuning) resident.tuning = options.tuning;
   return new Engine(gpu, definition, resident);
 }
+
+/** How many neighbours a request usually has. */
+const usualNeighbors = 2;
 
 /** What a checkpoint folder says of its model beside the weights. Throws `config`. */
 export function readDefinition({
@@ -88,30 +90,20 @@ export function readDefinition({
   };
 }
 
-function loadableOf(gpu: Gpu, files: ModelFiles, { config, storage }: ModelDefinition): Loadable<ReimagenShape> {
-  const low = usualLow(config);
-  const probe: ReimagenShape = {
-    storage,
-    pictures: 1,
-    evaluations: 2,
-    texts: textRows,
-    neighbors: config.neighbors ? 1 : 0,
-    ...(low && { low }),
-    thresholding: { kind: "none" },
-    stochastic: false,
-    multistep: false,
-  };
+function loadableOf(gpu: Gpu, files: ModelFiles, definition: ModelDefinition): Loadable<ReimagenShape> {
+  const { config } = definition;
+  const usual = decide(definition, blankRequest({ k: usualNeighbors, settings: {}, pictures: 1 }, config)).shape;
   const graph = (shape: ReimagenShape) => denoisingLoop(reimagenModel(config, shape), shape);
   return {
     graph,
+    usual,
     async load(options) {
+      if (config.neighbors) gpu.compileAhead([fitPictureKernel]);
       const source = await files.weights(options.signal);
       try {
         const checkpoint = await openSafetensors(source, options.signal);
-        const loop = graph(probe);
-        checkLimits(gpu.traits.limits, compileGraph(loop, gpu.traits));
         // Those of the loop as built: a checkpoint also holds what the plan prunes, as the neighbours' tokens of a level that does not attend.
-        return await loadWeights(gpu, checkpoint, weightsOf(loop), options);
+        return await loadWeights(gpu, checkpoint, weightsOf(graph(usual)), options);
       } finally {
         await source.close?.();
       }

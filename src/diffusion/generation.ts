@@ -1,13 +1,13 @@
 // One generation in progress: noise becomes a picture step by step, in the engine's own submits or in an app's frames.
 import { ReimagenError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { BufferRange, Executor } from "../graph/executor.ts";
+import type { BufferRange, Executor, TensorData } from "../graph/executor.ts";
 import type { Run } from "../graph/graph.ts";
 import { type Picture, picturesOf } from "../io/picture.ts";
 import { type GenerationInputs, stepRow, tellsSameText, writeRequest } from "./inputs.ts";
 import type { DenoisingModel } from "./loop.ts";
 import type { LowPictures } from "./low.ts";
-import { type NeighborImage, uploadNeighbors } from "./neighbors.ts";
+import { isPicture, type NeighborImage, uploadNeighbors } from "./neighbors.ts";
 import type { Decision } from "./request.ts";
 import type { SamplingSettings } from "./settings.ts";
 import { Slicer } from "./slicer.ts";
@@ -66,8 +66,8 @@ export class Generation implements AsyncIterable<Progress> {
   #cursor = 0;
   #step = 0;
   #snapshots: Snapshots | undefined;
-  /** What the neighbours' textures held: those of a lost device cannot be read again. */
-  #images: Float32Array<ArrayBuffer> | undefined;
+  /** The neighbours, to be brought to another device: as they were given, and as the model sees them. */
+  #neighbors: { images: readonly NeighborImage[]; side: number; values: Promise<TensorData> } | undefined;
   #inFlight: Promise<void> = Promise.resolve();
   #mending: Promise<void> | undefined;
   #ended: "disposed" | "engine" | undefined;
@@ -95,7 +95,13 @@ export class Generation implements AsyncIterable<Progress> {
     const { gpu } = this.#host;
     if (images.length > 0) {
       await uploadNeighbors(gpu, images, this.#executor.range("neighbor.images"), side);
-      if (gpu.renewable) this.#images = (await this.#executor.read("neighbor.images")) as Float32Array<ArrayBuffer>;
+      if (gpu.renewable) {
+        const values = this.#executor.read("neighbor.images");
+        values.catch(() => undefined);
+        this.#neighbors = { images, side, values };
+        // Pixels can be brought again, so that nobody waits for them; what a texture or a canvas held cannot.
+        if (!images.every(isPicture)) await values;
+      }
     }
     this.#check();
     if (gpu.renewable) this.#snapshots = new Snapshots(gpu, this.#executor.states);
@@ -346,7 +352,12 @@ export class Generation implements AsyncIterable<Progress> {
     this.#slicer = new Slicer(this.#host.gpu, executor.plan);
     this.#rows = this.#writeInputs();
     this.#inFlight = Promise.resolve();
-    if (this.#images) executor.write("neighbor.images", this.#images);
+    if (this.#neighbors) {
+      const { images, side, values } = this.#neighbors;
+      const seen = await values.catch(() => undefined);
+      if (seen) executor.write("neighbor.images", seen);
+      else await uploadNeighbors(this.#host.gpu, images, executor.range("neighbor.images"), side);
+    }
     const taken = this.#snapshots?.taken ?? [];
     this.#snapshots = new Snapshots(this.#host.gpu, this.#executor.states, taken);
     this.#cursor = 0;

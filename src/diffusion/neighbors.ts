@@ -134,7 +134,8 @@ function textureOf(
   return texture;
 }
 
-function isPicture(image: NeighborImage): image is Picture {
+/** Whether it is pixels in memory. */
+export function isPicture(image: NeighborImage): image is Picture {
   return "pixels" in image;
 }
 

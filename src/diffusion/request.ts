@@ -12,7 +12,14 @@ import { countPictures, type LowPictures } from "./low.ts";
 import { MAX_NEIGHBORS, type NeighborPicture } from "./neighbors.ts";
 import { rememberedAnswers } from "./pndm.ts";
 import { checkNumber } from "./range.ts";
-import { type EncodedText, type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "./reimagen.ts";
+import {
+  type EncodedText,
+  type ReimagenShape,
+  reimagenConditions,
+  reimagenModel,
+  textRows,
+  usualLow,
+} from "./reimagen.ts";
 import { stepCoefficients } from "./samplers.ts";
 import { alphaSigma, cosineSchedule, discreteSchedule, type NoiseSchedule } from "./schedule.ts";
 import {
@@ -116,6 +123,19 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
 export function settingsFor({ cond_channels, steps }: ModelConfig, settings: PartialSettings = {}): SamplingSettings {
   const usual = cond_channels ? upscalingSettings : defaultSettings;
   return samplingSettings(settings, steps === undefined ? usual : { ...usual, steps });
+}
+
+/** A request of a kind, with nothing in it: enough for a plan, or to measure kernels. */
+export function blankRequest(
+  { k, settings, pictures }: { readonly k: number; readonly settings: PartialSettings; readonly pictures: number },
+  config: ModelConfig,
+): GenerationRequest {
+  const { size } = config;
+  const picture = { width: size, height: size, pixels: new Uint8Array(size * size * 4) };
+  const neighbors = Array.from({ length: config.neighbors ? k : 0 }, () => ({ picture, caption: "" }));
+  const extent = usualLow(config);
+  const low = extent && { ...extent, values: new Float32Array(pictures * extent.height * extent.width * 3) };
+  return { prompt: "a picture", neighbors, settings, pictures, ...(low && { low }) };
 }
 
 /** The plan of a request's kind on a device, as `explain` prints it. Throws what `decide` throws, and `kernel`. */

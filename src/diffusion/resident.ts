@@ -1,7 +1,13 @@
 // Weights on a device, and the executors that run plans on them: borrowed, kept for the next of their kind, and made anew after a device's loss.
 import type { Gpu } from "../gpu/gpu.ts";
 import { compileGraph, type Plan } from "../graph/compile.ts";
-import { createExecutor, type Executor, type ExecutorOptions, type WeightBuffers } from "../graph/executor.ts";
+import {
+  compileAhead,
+  createExecutor,
+  type Executor,
+  type ExecutorOptions,
+  type WeightBuffers,
+} from "../graph/executor.ts";
 import type { Graph } from "../graph/graph.ts";
 import { checkLimits } from "../graph/limits.ts";
 import type { Tuning } from "../graph/tuning.ts";
@@ -13,6 +19,14 @@ export interface Loadable<Shape> {
   /** Brings the weights to the device; called again when that was lost. Leaves nothing there when it throws. */
   load(options: LoadOptions): Promise<WeightBuffers>;
   graph(shape: Shape): Graph;
+  /** What requests are usually like, where that can be told: the kernels for it are compiled while the weights are read. */
+  readonly usual?: Shape;
+}
+
+/** Options of `makeResident`. */
+export interface ResidentOptions extends LoadOptions {
+  /** What was measured on this adapter: kernels are chosen by it. */
+  readonly tuning?: Tuning | undefined;
 }
 
 /** Executors kept for requests of the same kind; each holds its own activations. */
@@ -22,13 +36,31 @@ const KEPT_EXECUTORS = 4;
 export async function makeResident<Shape>(
   gpu: Gpu,
   loadable: Loadable<Shape>,
-  options: LoadOptions = {},
+  { tuning = new Map(), ...options }: ResidentOptions = {},
 ): Promise<Resident<Shape>> {
   await gpu.renew();
   await loadKernelsFor(gpu.traits);
-  const weights = await loadable.load(options);
-  await gpu.idle();
-  return new Resident(gpu, loadable, weights);
+  const { usual } = loadable;
+  let planned: Planned | undefined;
+  const onBegin = () => {
+    if (!usual) return;
+    planned = plannedFor(gpu, loadable, usual, tuning);
+    compileAhead(gpu, planned.plan);
+    checkLimits(gpu.traits.limits, planned.plan);
+  };
+  const weights = await loadable.load({ ...options, onBegin });
+  if (gpu.loss) throw gpu.loss;
+  return new Resident(gpu, loadable, weights, tuning, planned);
+}
+
+/** A plan, and what kind of request it is for. */
+interface Planned {
+  readonly kind: string;
+  readonly plan: Plan;
+}
+
+function plannedFor<Shape>(gpu: Gpu, loadable: Loadable<Shape>, shape: Shape, tuning: Tuning): Planned {
+  return { kind: JSON.stringify(shape), plan: compileGraph(loadable.graph(shape), gpu.traits, tuning) };
 }
 
 /** Weights on a device. */
@@ -36,7 +68,9 @@ export class Resident<Shape> {
   readonly #gpu: Gpu;
   readonly #loadable: Loadable<Shape>;
   #weights: WeightBuffers;
-  #tuning: Tuning = new Map();
+  #tuning: Tuning;
+  /** The plan made last: most requests are of one kind. */
+  #planned: Planned | undefined;
   /** Where the weights are. */
   #device: GPUDevice;
   /** Executors that nobody uses, most recently used last. */
@@ -46,10 +80,18 @@ export class Resident<Shape> {
   #disposed = false;
 
   /** For `makeResident`. */
-  constructor(gpu: Gpu, loadable: Loadable<Shape>, weights: WeightBuffers) {
+  constructor(
+    gpu: Gpu,
+    loadable: Loadable<Shape>,
+    weights: WeightBuffers,
+    tuning: Tuning,
+    planned: Planned | undefined,
+  ) {
     this.#gpu = gpu;
     this.#loadable = loadable;
     this.#weights = weights;
+    this.#tuning = tuning;
+    this.#planned = planned;
     this.#device = gpu.device;
   }
 
@@ -60,6 +102,7 @@ export class Resident<Shape> {
 
   set tuning(tuning: Tuning) {
     this.#tuning = tuning;
+    this.#planned = undefined;
     // Executors of before keep the kernels that they have.
     for (const { executor } of this.#idle.splice(0)) executor.dispose();
     this.#kinds.clear();
@@ -67,7 +110,9 @@ export class Resident<Shape> {
 
   /** The plan of a kind. Throws `kernel`. */
   plan(shape: Shape): Plan {
-    return compileGraph(this.#loadable.graph(shape), this.#gpu.traits, this.#tuning);
+    if (this.#planned?.kind !== JSON.stringify(shape))
+      this.#planned = plannedFor(this.#gpu, this.#loadable, shape, this.#tuning);
+    return this.#planned!.plan;
   }
 
   /** An executor for the caller alone, on a device that lives. Throws `limit`, `kernel`, `aborted`; `device-lost` when that is not ours to replace. */
@@ -115,10 +160,10 @@ export class Resident<Shape> {
     if (!gpu.loss && gpu.device === this.#device) return;
     // What was on the lost device is gone; executors in use are found not to be ours when they come back.
     this.#idle = [];
+    this.#planned = undefined;
     this.#kinds.clear();
     await gpu.renew();
     this.#weights = await this.#loadable.load({});
-    await gpu.idle();
     this.#device = gpu.device;
     if (this.#disposed) for (const buffer of this.#weights.values()) gpu.release(buffer);
   }

@@ -43,6 +43,9 @@ export const usefulFeatures: readonly GPUFeatureName[] = [
 /** How a device of our own is found, and found again after it was lost: an adapter serves for one device only. */
 export type RequestAdapter = () => Promise<GPUAdapter | null>;
 
+/** As many as take a driver longest to compile. */
+const longestKernels = 3;
+
 /** A device and all that the engine made on it. */
 interface Hold {
   readonly device: GPUDevice;
@@ -194,6 +197,18 @@ export class Gpu {
     return compiled;
   }
 
+  /** Begins to compile kernels that will soon be needed, the longest first. What does not compile is told then. */
+  compileAhead(kernels: readonly Kernel[]): void {
+    const hold = this.#hold;
+    const longestFirst = kernels.toSorted((a, b) => b.code.length - a.code.length);
+    const compiling = [...new Map(longestFirst.map((kernel) => [this.compile(kernel), kernel]))];
+    // The queue is at work on the longest while the others are created, which its work may hold up.
+    for (const some of [compiling.slice(0, longestKernels), compiling.slice(longestKernels)])
+      Promise.all(some.map(async ([compiled, kernel]) => [await compiled, kernel] as const))
+        .then((ready) => hold.traits.software && !hold.loss && runOverNothing(hold, ready))
+        .catch(() => undefined);
+  }
+
   /** Waits until all submitted work is done. Throws `device-lost`. */
   idle(): Promise<void> {
     const hold = this.#hold;
@@ -293,6 +308,37 @@ async function compile(hold: Hold, kernel: Kernel, code: string): Promise<Compil
     const said = messages[0] ? `line ${messages[0].lineNum}: ${messages[0].message}` : String(cause);
     throw new ReimagenError("kernel", `kernel ${kernel.name} does not compile: ${said}`, { cause });
   }
+}
+
+/**
+ * Lets pipelines run over no workgroups at all. Drivers for processors (llvmpipe) may compile one only when it first runs, in the queue, for
+ * up to a second: so they begin while files are read. Operands are dummies, as nobody touches them.
+ */
+function runOverNothing({ device }: Hold, compiled: readonly (readonly [CompiledKernel, Kernel])[]): void {
+  const buffer = (usage: GPUBufferUsageFlags) => device.createBuffer({ size: 1024, usage });
+  const { STORAGE, UNIFORM, INDIRECT } = GPUBufferUsage;
+  const dummies = { read: buffer(STORAGE), write: buffer(STORAGE), parameters: buffer(UNIFORM) };
+  const workgroups = buffer(INDIRECT);
+  device.pushErrorScope("validation");
+  for (const [{ pipeline, layout }, { bindings, parameters }] of compiled) {
+    const kinds = [...bindings, ...(parameters ? (["parameters"] as const) : [])];
+    const entries = kinds.flatMap((kind, binding) =>
+      kind === "texture" ? [] : [{ binding, resource: { buffer: dummies[kind] } }],
+    );
+    // llvmpipe makes and frees views of textures under its queue's lock: whoever does waits for all that compiles there.
+    if (entries.length < kinds.length) continue;
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, device.createBindGroup({ layout, entries }));
+    // An indirect dispatch, as others of no workgroups may never reach the driver.
+    pass.dispatchWorkgroupsIndirect(workgroups, 0);
+    pass.end();
+    // Each on its own, so that other work need not wait for all of them.
+    device.queue.submit([encoder.finish()]);
+  }
+  device.popErrorScope().catch(() => null);
+  for (const dummy of [...Object.values(dummies), workgroups]) dummy.destroy();
 }
 
 function layoutOf(hold: Hold, { bindings, parameters }: Kernel): GPUBindGroupLayout {

@@ -29,7 +29,7 @@ export interface Plan {
 
 /** Runs all passes; `tuning` is what was measured on this adapter. Throws `kernel` when some node has no kernel on this device. */
 export function compileGraph(built: Graph, traits: DeviceTraits, tuning?: Tuning): Plan {
-  const graph = fuse(prune(merge(built)));
+  const graph = fuse(prune(merge(built)), traits.software);
   const nodes = hoist(graph);
   const persistent = persistentValues(graph, nodes);
   const own = new Set(persistent);
@@ -41,14 +41,19 @@ export function compileGraph(built: Graph, traits: DeviceTraits, tuning?: Tuning
       if (sizeOf(node.output.type) > 0) planned.set(node, { node, choice: choose(node, traits, tuning) });
   const dispatches = (list: readonly Node[]) => list.flatMap((node) => planned.get(node) ?? []);
   const schedule = Object.fromEntries(runs.map((run) => [run, dispatches(nodesOf(run, nodes))]));
+  let memory: MemoryPlan | undefined;
   return {
     graph,
     schedule: schedule as Record<Run, PlannedNode[]>,
-    memory: planMemory(
-      stages.map((stage) => nodes[stage]),
-      own,
-      alignment,
-    ),
+    // Planned when it is asked for, as it takes longer than all else: kernels begin to compile before.
+    get memory() {
+      memory ??= planMemory(
+        stages.map((stage) => nodes[stage]),
+        own,
+        alignment,
+      );
+      return memory;
+    },
     persistent,
   };
 }

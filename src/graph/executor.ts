@@ -45,6 +45,11 @@ const tensorUsage = () => GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPU
 /** Buffer of each weight, by `weightKey`. */
 export type WeightBuffers = ReadonlyMap<string, GPUBuffer>;
 
+/** Begins to compile a plan's pipelines, while something else is read or drawn. */
+export function compileAhead(gpu: Gpu, plan: Plan): void {
+  gpu.compileAhead(dispatchesOf(plan).map(({ choice }) => choice.launch.kernel));
+}
+
 /** Compiles the plan's pipelines in parallel, allocates its memory and runs its load stage. `construct`: makes an executor of another kind. */
 export async function createExecutor(
   gpu: Gpu,

@@ -11,21 +11,24 @@ import { type Graph, keptValues, type Node, stages, type Value } from "./graph.t
 import { hoist } from "./hoist.ts";
 import { prune } from "./prune.ts";
 
-/** The graph with fewer, larger nodes; it computes the same. */
-export function fuse(graph: Graph): Graph {
-  return prune(fuseResiduals(fuseLoaders(graph)));
+/**
+ * The graph with fewer, larger nodes; it computes the same. On `software` adapters concatenations stay: a second source in every loader
+ * takes llvmpipe longer to compile than it saves.
+ */
+export function fuse(graph: Graph, software = false): Graph {
+  return prune(fuseResiduals(fuseLoaders(graph, software)));
 }
 
 const is = (node: Node | undefined, op: unknown): node is Node => node?.op === (op as Op<unknown>);
 
 /** `resize` by 2 and `concat` disappear into convolutions and group norms, which read both sources themselves. */
-function fuseLoaders(graph: Graph): Graph {
+function fuseLoaders(graph: Graph, software: boolean): Graph {
   const producers = new Map<Value, Node>(graph.nodes.map((node) => [node.output, node]));
   const producerOf = (value: Value | null | undefined) => (value ? producers.get(value) : undefined);
   const nodes = graph.nodes.map((node) => {
     const source = producerOf(node.inputs[0]);
     const takesTwo = is(node, conv2d) || is(node, groupNormAffine) || is(node, normalize);
-    if (takesTwo && is(source, concat) && !node.inputs[1] && canReadBoth(node, source))
+    if (!software && takesTwo && is(source, concat) && !node.inputs[1] && canReadBoth(node, source))
       return { ...node, inputs: [source.inputs[0]!, source.inputs[1]!, ...node.inputs.slice(2)] };
     if (is(node, conv2d) && is(source, resize) && !node.inputs[1] && doubles(source))
       return {

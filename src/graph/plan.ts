@@ -48,15 +48,12 @@ export function planMemory(
     .map(({ lives, count }) => ({ lives: [...lives.values()], bound: largestLiveSet(lives, count) }))
     .sort((a, b) => b.bound - a.bound);
   const lowerBound = needs[0]?.bound ?? 0;
+  const groupsOfLives = needs.map(({ lives }) => lives);
   let best: Layout | undefined;
   for (let seed = 0; seed < ATTEMPTS && !(best && total(best.arenas) <= GOOD_ENOUGH * lowerBound); seed++)
     for (const count of arenaCounts) {
-      const candidate = placeGroups(
-        needs.map(({ lives }) => lives),
-        count,
-        seed,
-      );
-      if (candidate && (!best || total(candidate.arenas) < total(best.arenas))) best = candidate;
+      const limit = best ? total(best.arenas) : Number.POSITIVE_INFINITY;
+      best = placeGroups(groupsOfLives, count, seed, limit) ?? best;
     }
   if (!best)
     throw new ReimagenError(
@@ -71,10 +68,16 @@ interface Layout {
   readonly arenas: readonly number[];
 }
 
-function placeGroups(groups: readonly (readonly Life[])[], count: number, seed: number): Layout | undefined {
+/** Undefined where the arenas would reach `limit` bytes together, or some tensor is allowed in none. */
+function placeGroups(
+  groups: readonly (readonly Life[])[],
+  count: number,
+  seed: number,
+  limit: number,
+): Layout | undefined {
   let layout: Layout = { places: new Map(), arenas: new Array<number>(count).fill(0) };
   for (const lives of groups) {
-    const placed = place(lives, layout.arenas, seed);
+    const placed = place(lives, layout.arenas, seed, limit);
     if (!placed) return undefined;
     layout = { places: new Map([...layout.places, ...placed.places]), arenas: placed.arenas };
   }
@@ -124,10 +127,11 @@ function largestLiveSet(lives: ReadonlyMap<Value, Life>, count: number): number 
   }, 0);
 }
 
-/** Places `lives` into arenas that may already have a size; undefined when some tensor is allowed in none. */
-function place(lives: readonly Life[], sizes: readonly number[], seed: number): Layout | undefined {
+/** Places `lives` into arenas that may already have a size; undefined as for `placeGroups`. */
+function place(lives: readonly Life[], sizes: readonly number[], seed: number, limit: number): Layout | undefined {
   const places = new Map<Value, Place>();
   const arenas = [...sizes];
+  let size = total(arenas);
   const placed: Life[][] = arenas.map(() => []);
   let state = seed;
   const chance = () => {
@@ -135,10 +139,11 @@ function place(lives: readonly Life[], sizes: readonly number[], seed: number): 
     return (state >>> 8) / 2 ** 24;
   };
   // Seed 0 is the plain greedy; others shuffle tensors of similar size and, among equals, those that live long come first.
-  const weight = new Map(
-    lives.map((life) => [life, life.bytes * (seed ? 0.5 + chance() : 1) + (life.to - life.from) / 1e6]),
-  );
-  for (const life of lives.toSorted((a, b) => weight.get(b)! - weight.get(a)!)) {
+  const weighted = lives.map((life) => ({
+    life,
+    weight: life.bytes * (seed ? 0.5 + chance() : 1) + (life.to - life.from) / 1e6,
+  }));
+  for (const { life } of weighted.sort((a, b) => b.weight - a.weight)) {
     const taken = new Set([...life.apart].map((value) => places.get(value)?.arena));
     let best: { arena: number; offset: number; growth: number } | undefined;
     for (let arena = 0; arena < arenas.length; arena++) {
@@ -154,6 +159,9 @@ function place(lives: readonly Life[], sizes: readonly number[], seed: number): 
         best = { arena, offset, growth };
     }
     if (!best) return undefined;
+    // Most attempts are no better than the best one so far, which the first few tensors tell.
+    size += best.growth;
+    if (size >= limit) return undefined;
     places.set(life.value, { arena: best.arena, offset: best.offset, bytes: life.bytes });
     placed[best.arena]!.push(life);
     arenas[best.arena]! += best.growth;

@@ -15,6 +15,8 @@ import { grid1d, storageOf } from "../ops/op.ts";
 
 /** Reads tensors into buffers of the device; nothing larger than a few pieces is held in memory. */
 export interface Uploader {
+  /** Compiles what uploading these takes. */
+  compile(weights: readonly (readonly [Value, Weight])[]): Promise<void>;
   /** Fills the weight's buffer. Throws `not-finite` naming the tensor with a NaN or an infinity, and what reading throws. */
   upload(value: Value, weight: Weight, buffer: GPUBuffer, signal?: AbortSignal): Promise<void>;
   /** Frees what the uploads went through. */
@@ -23,8 +25,8 @@ export interface Uploader {
 
 // Large enough that each read of a file and each dispatch is worth its while, small beside any model.
 const pieceBytes = 2 ** 23;
-/** Pieces that may be on their way to the device at once. */
-const piecesInFlight = 4;
+/** Bytes that may be on their way to the device at once: the whole of a small model, so that nobody waits for its device to be ready. */
+const bytesInFlight = 8 * pieceBytes;
 
 const kinds = { F32: 0, F16: 1, BF16: 2, I8: 3 } as const;
 const parameters = ["COUNT", "INPUTS", "TAPS", "OUTPUTS", "FIRST"];
@@ -37,8 +39,9 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
   let inFlight = 0;
 
   /** Does not wait for the device until enough is on its way there. */
-  async function sent(): Promise<void> {
-    if (++inFlight < piecesInFlight) return;
+  async function sent(bytes: number): Promise<void> {
+    inFlight += bytes;
+    if (inFlight < bytesInFlight) return;
     inFlight = 0;
     await gpu.idle();
   }
@@ -56,7 +59,7 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
     for await (const { words, count } of piecesOf(checkpoint, info, 1, 4, signal)) {
       queue.writeBuffer(buffer, offset, stored(words, info, count, half));
       offset += count * (half ? 2 : 4);
-      await sent();
+      await sent(words.length);
     }
   }
 
@@ -71,7 +74,7 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
     const [, inputs = 1, ...kernelExtents] = info.shape;
     const taps = kernelExtents.reduce((product, extent) => product * extent, 1);
     const outputs = value.type.shape.at(-1)!;
-    const inFours = [first, outputs, info.shape[0]!, inputs].every((extent) => extent % 4 === 0);
+    const inFours = isInFours(info, value, first);
     const { pipeline, layout } = await gpu.compile(repackKernel(info, value, inFours));
     const threads = (rows: number) => {
       if (value.type.dtype === "q8") return (rows / 4) * Math.ceil((inputs * taps) / Q8_BLOCK);
@@ -94,11 +97,22 @@ export function createUploader(gpu: Gpu, checkpoint: Safetensors): Uploader {
       pass.end();
       queue.submit([encoder.finish()]);
       row += count;
-      await sent();
+      await sent(words.length);
     }
   }
 
   return {
+    async compile(weights) {
+      const kernels = weights.flatMap(([value, { names, layout, shape }]) =>
+        layout === "plain"
+          ? []
+          : names.map((name, i) => {
+              const info = checkpoint.tensors.get(name)!;
+              return repackKernel(info, value, isInFours(info, value, i * shape[0]!));
+            }),
+      );
+      await Promise.all(kernels.map((kernel) => gpu.compile(kernel)));
+    },
     async upload(value, { names, layout, shape }, buffer, signal) {
       const width = shape.slice(1).reduce((product, extent) => product * extent, 1);
       let first = 0;
@@ -133,6 +147,11 @@ function stored(
 
 const bytesOf = ({ dtype }: TensorInfo) => [4, 2, 2, 1][kinds[dtype as keyof typeof kinds]]!;
 
+/** Whether rows, inputs and outputs can be taken four at a time, where the tensor's first row becomes output `first`. */
+function isInFours({ shape: [rows, inputs = 1] }: TensorInfo, { type }: Value, first: number): boolean {
+  return [first, type.shape.at(-1)!, rows!, inputs].every((extent) => extent % 4 === 0);
+}
+
 function repackKernel({ dtype }: TensorInfo, { type }: Value, inFours: boolean): Kernel {
   const variant = type.dtype === "q8" ? "q8" : inFours ? "vec4" : "simple";
   return {
@@ -166,17 +185,36 @@ async function* piecesOf(
     );
   for (let row = 0; row < rows; row += most) {
     const count = Math.min(most, rows - row);
-    const words = new Uint8Array(Math.ceil((count * rowBytes) / 4) * 4);
+    const ranges = tensors.map((each, i) => {
+      const bytes = widths[i]! * bytesOf(each);
+      return { offset: row * bytes, length: count * bytes };
+    });
+    const parts: Uint8Array[] = [];
+    for (const [i, { name }] of tensors.entries())
+      parts.push(await checkpoint.read(name, signal, count < rows ? ranges[i] : undefined));
+    const words = inWords(parts);
     let at = 0;
     for (const [i, each] of tensors.entries()) {
-      const bytes = widths[i]! * bytesOf(each);
-      const range = { offset: row * bytes, length: count * bytes };
-      words.set(await checkpoint.read(each.name, signal, count < rows ? range : undefined), at);
       if (each.dtype !== "I8") checkFinite(checkpoint, each, words.subarray(at), row * widths[i]!, count * widths[i]!);
-      at += range.length;
+      at += ranges[i]!.length;
     }
     yield { words, count };
   }
+}
+
+/** The parts one behind the other, padded to whole words; what is so already is not copied. */
+function inWords(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const [only] = parts;
+  if (parts.length === 1 && only!.length % 4 === 0 && only!.byteOffset % 4 === 0)
+    return only as Uint8Array<ArrayBuffer>;
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+  const words = new Uint8Array(Math.ceil(bytes / 4) * 4);
+  let at = 0;
+  for (const part of parts) {
+    words.set(part, at);
+    at += part.length;
+  }
+  return words;
 }
 
 function checkFinite(

@@ -13,6 +13,8 @@ import { createUploader } from "./upload.ts";
 export interface LoadOptions {
   /** Called with bytes of weights that are on the device, and in all. */
   readonly onProgress?: (loaded: number, total: number) => void;
+  /** Called when loading begins, its own kernels being compiled: others that are compiled from then on do not hold it up. */
+  readonly onBegin?: () => void;
   readonly signal?: AbortSignal;
 }
 
@@ -66,6 +68,8 @@ export async function loadWeights(
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
   const uploader = createUploader(gpu, checkpoint);
   try {
+    await uploader.compile(weights.map((value) => [value, weightOf(value)]));
+    options.onBegin?.();
     for (const value of weights) {
       const key = weightKey(value);
       const buffer = gpu.allocate(key, bytesOfType(value.type), usage);

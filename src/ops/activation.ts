@@ -1,5 +1,8 @@
 // Activations that kernels fuse into their epilogue.
 
+import silu from "../../kernels/activation.silu.wgsl";
+import all from "../../kernels/activation.wgsl";
+
 /**
  * `gelu` is the tanh approximation (Hendrycks & Gimpel, 2016, section 2), as T5 v1.1 uses it, `quick_gelu` the logistic one, v / (1 + e^(-1.702 v)),
  * of the same section, as CLIP does, and `gelu_erf` the definition itself, v times the normal distribution function.
@@ -11,6 +14,11 @@ const codes: Record<Activation, number> = { none: 0, silu: 1, gelu: 2, quick_gel
 /** The number by which kernels know an activation. */
 export function activationCode(activation: Activation = "none"): number {
   return codes[activation];
+}
+
+/** What is put before a kernel that has this one; kernels with none or silu share a pipeline. */
+export function activationSource(activation: Activation = "none"): string {
+  return codes[activation] > codes.silu ? all : silu;
 }
 
 /** The activation in f64. */

@@ -1,9 +1,9 @@
 // Sum of two tensors, with an activation and a factor: residuals that no producer took in, positions, and the two halves of a conditioning vector.
 
-import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/add.simple.wgsl";
 import vec4 from "../../kernels/add.vec4.wgsl";
-import { type Activation, activate, activationCode } from "./activation.ts";
+import { floatBits } from "../gpu/kernel.ts";
+import { type Activation, activate, activationCode, activationSource } from "./activation.ts";
 import {
   grid1d,
   type Launch,
@@ -57,6 +57,7 @@ export const add: Op<AddAttributes> = {
       launch: (inputs, output, attributes) => ({
         kernel: specialise("vec4", vec4, inputs, attributes),
         workgroups: grid1d(sizeOf(output) / 4, 64),
+        parameters: parametersOf(attributes),
       }),
     },
     {
@@ -66,6 +67,7 @@ export const add: Op<AddAttributes> = {
       launch: (inputs, output, attributes) => ({
         kernel: specialise("simple", simple, inputs, attributes),
         workgroups: grid1d(sizeOf(output), 64),
+        parameters: parametersOf(attributes),
       }),
     },
   ],
@@ -74,10 +76,11 @@ export const add: Op<AddAttributes> = {
 function specialise(variant: string, code: string, [a, b]: Operands, attributes: AddAttributes): Launch["kernel"] {
   return {
     name: `add.${variant}`,
-    code: activation + code,
+    code: activationSource(attributes.activation) + code,
     bindings: ["read", "read", "write"],
     storage: { a: storageOf(a), b: storageOf(b), y: storageOf(a) },
-    constants: { REPEATS: sizeOf(b!) < sizeOf(a!), ACTIVATION: activationCode(attributes.activation) },
-    scalars: { SCALE: attributes.scale ?? 1 },
+    parameters: ["ACTIVATION", "SCALE"],
   };
 }
+
+const parametersOf = ({ activation, scale = 1 }: AddAttributes) => [activationCode(activation), floatBits(scale)];

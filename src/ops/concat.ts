@@ -36,6 +36,7 @@ export const concat: Op<Record<string, never>> = {
       launch: (inputs, output) => ({
         kernel: specialise("vec4", vec4, inputs),
         workgroups: grid1d(sizeOf(output) / 4, 64),
+        parameters: channelsOf(inputs).map((channels) => channels / 4),
       }),
     },
     {
@@ -45,18 +46,23 @@ export const concat: Op<Record<string, never>> = {
       launch: (inputs, output) => ({
         kernel: specialise("simple", simple, inputs),
         workgroups: grid1d(sizeOf(output), 64),
+        parameters: channelsOf(inputs),
       }),
     },
   ],
 };
 
+function channelsOf([a, b]: Operands): number[] {
+  return [a!.shape.at(-1)!, b!.shape.at(-1)!];
+}
+
+/** Channels are the kernels' uniform, in elements of theirs, so that one pipeline serves every concatenation of a storage. */
 function specialise(variant: string, code: string, [a, b]: Operands): Launch["kernel"] {
-  const [c, d] = [a!.shape.at(-1)!, b!.shape.at(-1)!];
   return {
     name: `concat.${variant}`,
     code,
     bindings: ["read", "read", "write"],
     storage: { a: storageOf(a), b: storageOf(b), y: storageOf(a) },
-    constants: { C: c, D: d, C4: Math.floor(c / 4), D4: Math.floor(d / 4) },
+    parameters: ["C", "D"],
   };
 }

@@ -1,11 +1,10 @@
 // 2-D convolution, with concatenation of two sources, nearest upsampling, bias, activation and residual fused.
-import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/conv2d.epilogue.wgsl";
 import simple from "../../kernels/conv2d.simple.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
-import { type Activation, activate, activationCode } from "./activation.ts";
+import { type Activation, activate, activationCode, activationSource } from "./activation.ts";
 import { lazyKernels, unfitForHardware, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
@@ -172,7 +171,7 @@ function conv2dVariants(): Variant<Conv2dAttributes>[] {
       launch: (inputs, output, attributes) => ({
         kernel: {
           name: "conv2d.simple",
-          code: activation + simple,
+          code: activationSource(attributes.activation) + simple,
           bindings,
           parameters: ["C", "X2_C", "O", ...geometryNames],
         },
@@ -280,7 +279,7 @@ function vec4Launch(
   return {
     kernel: {
       name,
-      code: activation + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
+      code: activationSource(attributes.activation) + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
       bindings,
       parameters: ["C4", "X2_C4", "O4", ...geometryNames],
       storage: {

@@ -1,5 +1,6 @@
 // A picture of any size as the model takes it: fitted whole into a square, on white.
 import tent from "../../kernels/fit_picture.tent.wgsl";
+import type { Kernel } from "../gpu/kernel.ts";
 import type { Launch } from "./op.ts";
 
 /** A picture's size in pixels, and the square it goes into. */
@@ -47,16 +48,19 @@ export function fitPictureReference(fit: Fit, texel: (x: number, y: number) => r
   return result;
 }
 
+/** The kernel of `fitPicture`, whatever the picture. */
+export const fitPictureKernel: Kernel = {
+  name: "fit_picture.tent",
+  code: tent,
+  bindings: ["texture", "write"],
+  parameters: ["SIDE", "WIDTH", "HEIGHT", "FIT_WIDTH", "FIT_HEIGHT", "IMAGE", "LINEAR"],
+};
+
 /** Writes a texture into picture `image` of y [images, side, side, 3]; `linear` where loads decode sRGB. Bindings: the texture, y. */
 export function fitPicture(fit: Fit, image: number, linear: boolean): Launch {
   const inner = fittedSize(fit);
   return {
-    kernel: {
-      name: "fit_picture.tent",
-      code: tent,
-      bindings: ["texture", "write"],
-      parameters: ["SIDE", "WIDTH", "HEIGHT", "FIT_WIDTH", "FIT_HEIGHT", "IMAGE", "LINEAR"],
-    },
+    kernel: fitPictureKernel,
     parameters: [fit.side, fit.width, fit.height, inner.width, inner.height, image, Number(linear)],
     workgroups: [Math.ceil(fit.side / 8), Math.ceil(fit.side / 8), 1],
   };

@@ -1,8 +1,7 @@
 // The gate of a T5 v1.1 feed-forward layer.
-import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/gated_gelu.simple.wgsl";
 import vec4 from "../../kernels/gated_gelu.vec4.wgsl";
-import { activate, activationCode } from "./activation.ts";
+import { activate, activationCode, activationSource } from "./activation.ts";
 import { expectShape, grid1d, type Launch, type Op, type Operands, required, sizeOf, storageOf } from "./op.ts";
 import { expectDtype, unfitForScalar, unfitForVec4 } from "./operands.ts";
 
@@ -48,7 +47,7 @@ export const gatedGelu: Op<Record<string, never>> = {
 function specialise(variant: string, code: string, [a, b]: Operands): Launch["kernel"] {
   return {
     name: `gated_gelu.${variant}`,
-    code: activation + code,
+    code: activationSource("gelu") + code,
     bindings: ["read", "read", "write"],
     storage: { a: storageOf(a), b: storageOf(b), y: storageOf(a) },
     constants: { ACTIVATION: activationCode("gelu") },

@@ -1,8 +1,7 @@
 // The gate of a diffusion transformer's feed-forward layer: one tensor holds the values and their gates.
-import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/geglu.simple.wgsl";
 import vec4 from "../../kernels/geglu.vec4.wgsl";
-import { activate, activationCode } from "./activation.ts";
+import { activate, activationCode, activationSource } from "./activation.ts";
 import { grid1d, type Launch, type Op, required, shapeError, sizeOf, storageOf, type TensorType } from "./op.ts";
 import { expectDtype, unfitForScalar, unfitForVec4 } from "./operands.ts";
 
@@ -57,7 +56,7 @@ export const geglu: Op<Record<string, never>> = {
 function specialise(variant: string, code: string, x: TensorType): Launch["kernel"] {
   return {
     name: `geglu.${variant}`,
-    code: activation + code,
+    code: activationSource("gelu_erf") + code,
     bindings: ["read", "write"],
     storage: { x: storageOf(x), y: storageOf(x) },
     constants: { ACTIVATION: activationCode("gelu_erf") },

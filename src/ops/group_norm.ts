@@ -153,7 +153,7 @@ function parametersOf(inputs: Operands, { groups }: GroupNormAttributes): number
 
 function launchRegister(inputs: Operands, output: TensorType, attributes: GroupNormAttributes): Launch {
   return {
-    kernel: specialise("register", register, inputs, attributes),
+    kernel: { ...specialise("register", register, inputs, attributes), constants: { HAS_X2: Boolean(inputs[1]) } },
     workgroups: grid1d(output.shape[0]! * attributes.groups, 8),
     parameters: parametersOf(inputs, attributes),
   };

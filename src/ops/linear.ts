@@ -1,11 +1,10 @@
 // Linear layer: y = act(x w + b) + residual.
-import activation from "../../kernels/activation.wgsl";
 import epilogue from "../../kernels/linear.epilogue.wgsl";
 import fewRows from "../../kernels/linear.few_rows.wgsl";
 import simple from "../../kernels/linear.simple.wgsl";
 import plainWeights from "../../kernels/weights.plain.wgsl";
 import q8Weights from "../../kernels/weights.q8.wgsl";
-import { type Activation, activate, activationCode } from "./activation.ts";
+import { type Activation, activate, activationCode, activationSource } from "./activation.ts";
 import { lazyKernels, unfitForHardware, unfitForSoftware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { type MatrixTile, matrixProduct, matrixTiles, tileSize, unfitForMatrix } from "./matrix.ts";
 import {
@@ -204,7 +203,7 @@ function vec4Launch(
   return {
     kernel: {
       name,
-      code: activation + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
+      code: activationSource(attributes.activation) + (w!.dtype === "q8" ? q8Weights : plainWeights) + epilogue + code,
       bindings: ["read", "read", "read", "read", "write"],
       parameters: ["K4", "N4", ...flags],
       storage: { x: storageOf(x), w: storageOf(w), r: storageOf(r ?? output), y: storageOf(output) },
@@ -225,7 +224,7 @@ function launchSimple(inputs: Operands, output: TensorType, attributes: LinearAt
   return {
     kernel: {
       name: "linear.simple",
-      code: activation + simple,
+      code: activationSource(attributes.activation) + simple,
       bindings: ["read", "read", "read", "read", "write"],
       parameters: ["K", "N", ...flags],
     },

@@ -1,8 +1,7 @@
 // Applies the affine of `groupNormAffine` and an activation: the second half of a group norm.
-import activation from "../../kernels/activation.wgsl";
 import simple from "../../kernels/normalize.simple.wgsl";
 import vec4 from "../../kernels/normalize.vec4.wgsl";
-import { type Activation, activate, activationCode } from "./activation.ts";
+import { type Activation, activate, activationCode, activationSource } from "./activation.ts";
 import {
   expectShape,
   grid1d,
@@ -77,10 +76,16 @@ export const normalize: Op<NormalizeAttributes> = {
   ],
 };
 
-function specialise(variant: string, code: string, [x, x2]: Operands, output: TensorType): Launch["kernel"] {
+function specialise(
+  variant: string,
+  code: string,
+  [x, x2]: Operands,
+  output: TensorType,
+  { activation }: NormalizeAttributes,
+): Launch["kernel"] {
   return {
     name: `normalize.${variant}`,
-    code: activation + code,
+    code: activationSource(activation) + code,
     bindings: ["read", "read", "read", "write"],
     storage: { x: storageOf(x), x2_: storageOf(x2 ?? x), y: storageOf(output) },
     parameters: ["C", "D", "ACTIVATION"],
@@ -98,7 +103,7 @@ function launchVec4(inputs: Operands, output: TensorType, attributes: NormalizeA
   // A thread takes 4 pixels, more in a picture so large that the grid's limit is met.
   const rows = Math.min(65535, Math.ceil(pixelsOf(output) / (8 * 4)));
   return {
-    kernel: specialise("vec4", vec4, inputs, output),
+    kernel: { ...specialise("vec4", vec4, inputs, output, attributes), constants: { HAS_X2: Boolean(inputs[1]) } },
     workgroups: [Math.ceil(output.shape.at(-1)! / 4 / 8), rows, output.shape[0]!],
     parameters: parametersOf(inputs, attributes, 4),
   };
@@ -106,7 +111,7 @@ function launchVec4(inputs: Operands, output: TensorType, attributes: NormalizeA
 
 function launchSimple(inputs: Operands, output: TensorType, attributes: NormalizeAttributes): Launch {
   return {
-    kernel: specialise("simple", simple, inputs, output),
+    kernel: specialise("simple", simple, inputs, output, attributes),
     workgroups: grid1d(sizeOf(output), 64),
     parameters: parametersOf(inputs, attributes, 1),
   };

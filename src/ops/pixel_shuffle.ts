@@ -109,7 +109,8 @@ function variantsOf(op: string, shuffle: boolean): Variant<PixelShuffleAttribute
   return [
     {
       name: "pixel_shuffle.vec4",
-      suits: "any",
+      // Takes llvmpipe longer to compile than all the steps of a picture would save.
+      suits: "hardware",
       unfit: (_, [x], output) => unfitForFours(x!, output),
       launch: ([x], output, { factor }) => ({
         kernel: specialise(`${op}.vec4`, vec4, x!, output, factor, shuffle),

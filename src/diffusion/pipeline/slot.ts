@@ -1,8 +1,8 @@
 // A part of a pipeline with its checkpoint: brought to the device when it is needed, and kept there or not.
 import type { Gpu } from "../../gpu/gpu.ts";
 import { compileGraph } from "../../graph/compile.ts";
-import type { ExecutorOptions } from "../../graph/executor.ts";
-import { type Graph, stages, weightsOf } from "../../graph/graph.ts";
+import { compileAhead, type ExecutorOptions } from "../../graph/executor.ts";
+import { type Graph, weightsOf } from "../../graph/graph.ts";
 import type { Folder } from "../../io/folder.ts";
 import { type Prefetching, prefetching } from "../../io/prefetch.ts";
 import { hasQuantized, scaleName } from "../../io/quantized.ts";
@@ -48,12 +48,7 @@ export function prepareSlot<Shape>(gpu: Gpu, slot: Slot<Shape>, graphs: readonly
     source.kind === "weight" ? source.weight.names.flatMap((name) => [name, scaleName(name)]) : [],
   );
   slot.checkpoint.start(names);
-  for (const graph of graphs) {
-    const { schedule } = compileGraph(graph, gpu.traits);
-    // What does not compile is told when it is needed.
-    for (const { choice } of stages.flatMap((stage) => schedule[stage]))
-      gpu.compile(choice.launch.kernel).catch(() => undefined);
-  }
+  for (const graph of graphs) compileAhead(gpu, compileGraph(graph, gpu.traits));
 }
 
 /** What is told while a part is prepared, and what stops it. */

@@ -1,6 +1,6 @@
 // `reimagen explain`: every dispatch of a generation, without generating.
 import { readDefinition } from "../../diffusion/engine.ts";
-import { planOf } from "../../diffusion/request.ts";
+import { blankRequest, planOf } from "../../diffusion/request.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
 import { type Plan, persistentBytes } from "../../graph/compile.ts";
 import { explainSvg, explainTable, explain as listDispatches } from "../../graph/explain.ts";
@@ -12,7 +12,6 @@ import { openModel } from "../model.ts";
 import { fileTuningStore } from "../tuning-store.ts";
 import { adapterName, withGpu } from "./device.ts";
 import { checkWritable, writeAll } from "./output.ts";
-import { blankRequest } from "./request.ts";
 import { jsonResult, result } from "./terminal.ts";
 
 /** What `explain` is told. */

@@ -5,6 +5,7 @@ import { lowPictures } from "../../diffusion/low.ts";
 import { settingsFor } from "../../diffusion/request.ts";
 import { type PartialSettings, type SamplingSettings, samplingSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
+import type { Gpu } from "../../gpu/gpu.ts";
 import { loadTuning } from "../../graph/tuning.ts";
 import type { Picture } from "../../io/picture.ts";
 import { encodePng } from "../../io/png.ts";
@@ -26,7 +27,7 @@ import {
   type UsedNeighbor,
 } from "./request.ts";
 import { openStages, type Stage, type StageOptions } from "./stages.ts";
-import { jsonResult, note, openProgress, result, warn } from "./terminal.ts";
+import { jsonResult, note, openProgress, type Progress, result, warn } from "./terminal.ts";
 
 /** What `generate` is told. */
 export interface GenerateOptions extends StageOptions {
@@ -117,30 +118,26 @@ async function prepare(options: GenerateOptions): Promise<Prepared> {
 
 async function draw(options: GenerateOptions, prepared: Prepared, signal: AbortSignal): Promise<Drawn> {
   const { stages, settings, k } = prepared;
-  const neighbors = await gatherNeighbors({ ...options, k });
-  const request = await requestOf(options, settings, neighbors);
+  const gather = () => gatherNeighbors({ ...options, k });
+  // Learned retrieval has a device to itself first; else pictures are found and decoded while weights are read and kernels compiled.
+  const learned = options.retriever === "learned" ? await gather() : undefined;
   const models = stages.map(({ files }) => files.name);
   return withGpu(options.adapter, async (gpu) => {
-    const adapter = adapterName(gpu.info);
-    announce(options.prompt, neighbors, settings, models.slice(1), adapter);
-    if (gpu.traits.software) note("  This adapter computes on the CPU, so it takes a while; a GPU takes seconds.");
     const start = performance.now();
     const progress = await openProgress();
+    const opening = openEngines(gpu, options, stages, progress, signal);
+    // Told when it is awaited; what goes wrong with the neighbours comes first.
+    opening.catch(() => undefined);
     try {
-      const tuning = await loadTuning(fileTuningStore(options.tuning), gpu.info);
-      const engines: Engine[] = [];
-      for (const { files } of stages)
-        engines.push(
-          await createEngine(gpu, files, {
-            storage: options.storage,
-            tuning,
-            signal,
-            onProgress: (done, total) => progress.show("loading weights", done, total),
-          }),
-        );
+      const neighbors = learned ?? (await gather());
+      const request = await requestOf(options, settings, neighbors);
+      const adapter = adapterName(gpu.info);
+      announce(options.prompt, neighbors, settings, models.slice(1), adapter);
+      if (gpu.traits.software) note("  This adapter computes on the CPU, so it takes a while; a GPU takes seconds.");
+      const engines = await opening;
       const estimates: Estimate[] = [];
       let [stage, label] = [0, "drawing"];
-      const generated = await generateCascade(engines as [Engine, ...Engine[]], request, {
+      const generated = await generateCascade(engines, request, {
         signal,
         onStage(at, picture) {
           stage = at;
@@ -160,6 +157,21 @@ async function draw(options: GenerateOptions, prepared: Prepared, signal: AbortS
       progress.stop();
     }
   });
+}
+
+async function openEngines(
+  gpu: Gpu,
+  options: GenerateOptions,
+  stages: Prepared["stages"],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<[Engine, ...Engine[]]> {
+  const tuning = await loadTuning(fileTuningStore(options.tuning), gpu.info);
+  const onProgress = (done: number, total: number) => progress.show("loading weights", done, total);
+  const open = ({ files }: Stage) => createEngine(gpu, files, { storage: options.storage, tuning, signal, onProgress });
+  const engines: [Engine, ...Engine[]] = [await open(stages[0])];
+  for (const stage of stages.slice(1)) engines.push(await open(stage));
+  return engines;
 }
 
 async function requestOf(

@@ -1,11 +1,7 @@
 // The neighbours that a command line asks for: pictures by hand, and pictures that the prompt finds in a database.
 import { MAX_NEIGHBORS } from "../../diffusion/neighbors.ts";
-import { usualLow } from "../../diffusion/reimagen.ts";
-import type { GenerationRequest } from "../../diffusion/request.ts";
-import type { PartialSettings } from "../../diffusion/settings.ts";
 import { ReimagenError } from "../../errors.ts";
 import type { Picture } from "../../io/picture.ts";
-import type { ModelConfig } from "../../models/config.ts";
 import type { Neighbor, NeighborDatabase, NeighborEntry } from "../../retrieval/database.ts";
 import type { AdapterChoice } from "../dawn.ts";
 import { openDatabase } from "../emoji-database.ts";
@@ -80,19 +76,6 @@ const mostPixels = 2048;
 async function readModest(file: string): Promise<Picture> {
   const picture = await readPicture(file);
   return Math.max(picture.width, picture.height) > mostPixels ? readPicture(file, mostPixels) : picture;
-}
-
-/** A request of a kind, with nothing in it: enough for a plan, or to measure kernels. */
-export function blankRequest(
-  { k, settings, pictures }: { readonly k: number; readonly settings: PartialSettings; readonly pictures: number },
-  config: ModelConfig,
-): GenerationRequest {
-  const { size } = config;
-  const picture = { width: size, height: size, pixels: new Uint8Array(size * size * 4) };
-  const neighbors = Array.from({ length: config.neighbors ? k : 0 }, () => ({ picture, caption: "" }));
-  const extent = usualLow(config);
-  const low = extent && { ...extent, values: new Float32Array(pictures * extent.height * extent.width * 3) };
-  return { prompt: "a picture", neighbors, settings, pictures, ...(low && { low }) };
 }
 
 /** The k best neighbours that are not excluded. Errors: argument; for learned retrieval also database, checkpoint, no-adapter. */

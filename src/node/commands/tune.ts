@@ -1,12 +1,12 @@
 // `reimagen tune`: measures every kernel that could serve a generation on this adapter, and keeps what it found.
 import { createEngine } from "../../diffusion/engine.ts";
+import { blankRequest } from "../../diffusion/request.ts";
 import type { PartialSettings } from "../../diffusion/settings.ts";
 import { loadTuning, saveTuning, type Tuned } from "../../graph/tuning.ts";
 import type { AdapterChoice } from "../dawn.ts";
 import { openModel } from "../model.ts";
 import { fileTuningStore } from "../tuning-store.ts";
 import { adapterName, withGpu } from "./device.ts";
-import { blankRequest } from "./request.ts";
 import { jsonResult, note, openProgress, result } from "./terminal.ts";
 
 /** What `tune` is told. */
