@@ -34,9 +34,9 @@ export const loops: readonly Omit<ReimagenShape, "storage">[] = [
 
 /**
  * Every op of a model's loops at every shape, each once. Ops that fusing leaves nothing of (enlarging, joining) are taken from the graph
- * as it was built, with no uses.
+ * as it was built, with no uses. `software`: as a software adapter fuses.
  */
-export function modelCases(config: ModelConfig, storage: "f32" | "f16"): OpCase[] {
+export function modelCases(config: ModelConfig, storage: "f32" | "f16", software: boolean): OpCase[] {
   const cases = new Map<string, OpCase>();
   const add = (node: Node, used: boolean) => {
     if (sizeOf(node.output.type) === 0) return;
@@ -46,7 +46,7 @@ export function modelCases(config: ModelConfig, storage: "f32" | "f16"): OpCase[
   };
   const graphs = loops.map((shape) => prune(denoisingLoop(reimagenModel(config, shape), { ...shape, storage })));
   graphs.forEach((built, i) => {
-    const graph = fuse(built);
+    const graph = fuse(built, software);
     const step = new Set(hoist(graph).step);
     // The first loop is the shipped recipe's: its step is the one that is counted.
     for (const node of graph.nodes) add(node, i === 0 && step.has(node));

@@ -42,7 +42,7 @@ function casesFor({ gpu, config, large }: Lab): OpCase[] {
   const hardware = !gpu.traits.software;
   const storages = hardware || large ? (["f32", "f16"] as const) : (["f32"] as const);
   return [
-    ...storages.flatMap((storage) => modelCases(config, storage)),
+    ...storages.flatMap((storage) => modelCases(config, storage, gpu.traits.software)),
     ...(hardware || large ? storages.flatMap(unetCases) : []),
   ].filter((entry, i, all) => all.findIndex(({ set, name }) => set === entry.set && name === entry.name) === i);
 }
