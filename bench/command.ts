@@ -70,7 +70,7 @@ export async function runCommand(place: Place, argv: readonly string[]): Promise
 }
 
 async function run(place: Place, argv: readonly string[]): Promise<void> {
-  const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals: true });
+  const { values, positionals } = parse(argv);
   if (values.help) return console.log(usage(place));
   if (values.compare) return printComparison(positionals);
   const all: Readonly<Record<string, NodeFamily>> = { ...portable, ...place.families };
@@ -115,6 +115,14 @@ async function run(place: Place, argv: readonly string[]): Promise<void> {
   host.gpu.dispose();
 }
 
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options, allowPositionals: true });
+  } catch (cause) {
+    throw new ReimagenError("argument", `${(cause as Error).message}; --help lists what there is`, { cause });
+  }
+}
+
 /** Reads `--adapter`'s value. */
 function benchAdapter(name: string): BenchAdapter {
   if (name !== "gpu" && name !== "software")
@@ -131,7 +139,11 @@ function positiveInteger(option: string, text: string): number {
 
 async function printComparison(files: readonly string[]): Promise<void> {
   if (files.length !== 2) throw new ReimagenError("argument", `--compare takes two files, got ${files.length}`);
-  const comparison = compare(await readReports(files[0]!), await readReports(files[1]!));
+  const read = (file: string) =>
+    readReports(file).catch((cause: Error) => {
+      throw new ReimagenError("argument", `--compare: ${cause.message}`, { cause });
+    });
+  const comparison = compare(await read(files[0]!), await read(files[1]!));
   const { changes, unchanged, onlyBefore, onlyAfter } = comparison;
   if (changes.length) console.log(`${renderTable(comparisonTable(comparison)).join("\n")}\n`);
   console.log(`${changes.length} figures changed beyond noise, ${unchanged} did not.`);

@@ -16,7 +16,7 @@ const ours = (adapter: string) => ({
 await runCommand(
   {
     adapter: "software",
-    usual: ["ceilings", "ops", "step", "scheduler", "generate", "scaling", "startup"],
+    usual: ["ceilings", "ops", "step", "scheduler", "tuning", "projection", "generate", "scaling", "startup"],
     families: {
       startup: {
         about:

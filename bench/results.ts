@@ -6,13 +6,21 @@ import { type Plot, type Report, type Reports, render } from "./lab/report.ts";
 
 /** Reads what a run wrote by `--json` or keeps in `bench/results/`. Throws when it is not that, as a file of an earlier form. */
 export async function readReports(path: string): Promise<Reports> {
-  const reports: unknown = JSON.parse(await readFile(path, "utf8"));
+  const reports = parse(path, await readFile(path, "utf8"));
   if (typeof reports !== "object" || reports === null || Array.isArray(reports))
     throw new Error(`${path} does not hold reports by family`);
   for (const [family, report] of Object.entries(reports))
     if (report?.family !== family || !Array.isArray(report.tables))
       throw new Error(`${path}: what it has under ${family} is not a report of that family`);
   return reports as Reports;
+}
+
+function parse(path: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`${path} is not JSON`, { cause });
+  }
 }
 
 /** Writes reports by family as JSON. */

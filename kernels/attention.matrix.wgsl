@@ -37,7 +37,8 @@ fn fetch_block(segment: u32, sample: u32, first: u32, count: u32, offset: u32, i
   for (var i = index; i < KEYS * D4; i += THREADS) {
     var v = vec4<operand>();
     if (first + i / D4 < count) { v = operands_of(segment, (token_start(segment, sample, first + i / D4) + offset) / 4u + i % D4); }
-    for (var c = 0u; c < 4u; c++) { rights[i / D4 * RIGHT_STRIDE + i % D4 * 4u + c] = v[c]; }
+    let at = i / D4 * RIGHT_STRIDE + i % D4 * 4u;
+    rights[at] = v.x; rights[at + 1u] = v.y; rights[at + 2u] = v.z; rights[at + 3u] = v.w;
   }
 }
 
@@ -95,7 +96,8 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
   for (var i = index; i < QUERIES * D4; i += THREADS) {
     let query = min(first_query + i / D4, u.QUERIES - 1u);
     let v = operand_q4(q[((sample * u.QUERIES + query) * u.Q_STRIDE + u.Q_OFFSET + head * D) / 4u + i % D4]);
-    for (var c = 0u; c < 4u; c++) { lefts[i / D4 * LEFT_STRIDE + i % D4 * 4u + c] = v[c]; }
+    let at = i / D4 * LEFT_STRIDE + i % D4 * 4u;
+    lefts[at] = v.x; lefts[at + 1u] = v.y; lefts[at + 2u] = v.z; lefts[at + 3u] = v.w;
   }
   for (var i = index; i < QUERIES; i += THREADS) {
     bases[i] = NOTHING;

@@ -1,5 +1,5 @@
 // Attention with online softmax (Milakov & Gimelshein, 2018), portable tiled: 64 queries of a head a workgroup, keys and values
-// through workgroup memory 16 tokens at a time, a query a thread. For GPUs. D a multiple of 4, at most 128.
+// through workgroup memory 16 tokens at a time, a query a thread. For GPUs; not yet measured on one. D a multiple of 4, at most 128.
 
 const D4 = D / 4u;
 

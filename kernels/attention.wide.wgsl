@@ -1,6 +1,6 @@
 // Attention with online softmax (Milakov & Gimelshein, 2018) for wide heads, such as an autoencoder's single one: 16 queries of a head a
 // workgroup, 16 keys a block. A thread makes one score of the block, then keeps every sixteenth vec4 of one query's result, so that
-// neither memory of a workgroup nor registers grow beyond what any GPU has. D a multiple of 4. Prelude: COLUMNS (vec4 that a
+// neither memory of a workgroup nor registers grow beyond what any GPU has; not yet measured on one. D a multiple of 4. Prelude: COLUMNS (vec4 that a
 // thread keeps: D / 64, rounded up).
 
 const NOTHING = -3.0e38;

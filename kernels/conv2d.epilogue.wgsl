@@ -11,11 +11,12 @@
 @group(0) @binding(4) var<storage, read> r: array<r4>;
 @group(0) @binding(5) var<storage, read_write> y: array<y4>;
 
-// Input row or column that tap `tap` of output `o` reads, and whether it lies inside; outside reads 0 and must be masked.
+// Input row or column that tap `tap` of output `o` reads, and whether it lies inside; outside reads 0 and must be masked. UPSAMPLE is 1 or 2:
+// a shift, as dividing by what the compiler does not know takes some twenty instructions.
 fn source(o: u32, tap: u32, extent: u32) -> vec2u {
   let at = o * u.STRIDE + tap;
   let inside = at >= u.PADDING && at < extent * u.UPSAMPLE + u.PADDING;
-  return vec2u(select(0u, (at - u.PADDING) / u.UPSAMPLE, inside), u32(inside));
+  return vec2u(select(0u, (at - u.PADDING) >> (u.UPSAMPLE - 1u), inside), u32(inside));
 }
 
 // Four channels of the concatenation of x and x2 at a pixel.

@@ -1,4 +1,4 @@
-// Layer norm, one workgroup a row: threads stride over its channels in fours. For GPUs.
+// Layer norm, one workgroup a row: threads stride over its channels in fours. For GPUs; not yet measured on one.
 // x and y [rows, D], gamma and beta [D]. Prelude: THREADS, EPSILON.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;

@@ -85,12 +85,14 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_id) local:
       for (var i = 0u; i < LEFT_SHARE; i++) {
         let j = index + i * THREADS;
         let at = j / (DEPTH / 4u) * LEFT_STRIDE + j % (DEPTH / 4u) * 4u;
-        for (var c = 0u; c < 4u; c++) { lefts[at + c] = next_lefts[i][c]; }
+        let v = next_lefts[i];
+        lefts[at] = v.x; lefts[at + 1u] = v.y; lefts[at + 2u] = v.z; lefts[at + 3u] = v.w;
       }
       for (var i = 0u; i < RIGHT_SHARE; i++) {
         let j = index + i * THREADS;
         let at = j / (TILE_COLUMNS / 4u) * RIGHT_STRIDE + j % (TILE_COLUMNS / 4u) * 4u;
-        for (var c = 0u; c < 4u; c++) { rights[at + c] = next_rights[i][c]; }
+        let v = next_rights[i];
+        rights[at] = v.x; rights[at + 1u] = v.y; rights[at + 2u] = v.z; rights[at + 3u] = v.w;
       }
     }
     workgroupBarrier();

@@ -65,10 +65,12 @@ fn main(@builtin(workgroup_id) tile: vec3u, @builtin(local_invocation_index) ind
         let x0 = lefts[down * 8u][i]; let x1 = lefts[down * 8u + 1u][i]; let x2 = lefts[down * 8u + 2u][i]; let x3 = lefts[down * 8u + 3u][i];
         let x4 = lefts[down * 8u + 4u][i]; let x5 = lefts[down * 8u + 5u][i]; let x6 = lefts[down * 8u + 6u][i]; let x7 = lefts[down * 8u + 7u][i];
         let w0 = mat4x4f(rights[4u * i][across], rights[4u * i + 1u][across], rights[4u * i + 2u][across], rights[4u * i + 3u][across]);
-        s00 += w0 * x0; s10 += w0 * x1; s20 += w0 * x2; s30 += w0 * x3; s40 += w0 * x4; s50 += w0 * x5; s60 += w0 * x6; s70 += w0 * x7;
+        s00 = multiply_add(s00, w0, x0); s10 = multiply_add(s10, w0, x1); s20 = multiply_add(s20, w0, x2); s30 = multiply_add(s30, w0, x3);
+        s40 = multiply_add(s40, w0, x4); s50 = multiply_add(s50, w0, x5); s60 = multiply_add(s60, w0, x6); s70 = multiply_add(s70, w0, x7);
         let right = across + ACROSS;
         let w1 = mat4x4f(rights[4u * i][right], rights[4u * i + 1u][right], rights[4u * i + 2u][right], rights[4u * i + 3u][right]);
-        s01 += w1 * x0; s11 += w1 * x1; s21 += w1 * x2; s31 += w1 * x3; s41 += w1 * x4; s51 += w1 * x5; s61 += w1 * x6; s71 += w1 * x7;
+        s01 = multiply_add(s01, w1, x0); s11 = multiply_add(s11, w1, x1); s21 = multiply_add(s21, w1, x2); s31 = multiply_add(s31, w1, x3);
+        s41 = multiply_add(s41, w1, x4); s51 = multiply_add(s51, w1, x5); s61 = multiply_add(s61, w1, x6); s71 = multiply_add(s71, w1, x7);
       }
     }
     workgroupBarrier();

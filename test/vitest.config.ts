@@ -28,8 +28,9 @@ export default defineConfig({
         test: {
           name: "browser",
           include: ["test/{ops,graph,models,diffusion,web}/**/*.test.ts"],
-          // Minutes long, and about kernels for devices that this browser has not, or about a pipeline's host side: once, in Node.
-          exclude: ["test/ops/hardware.test.ts", "test/diffusion/tiles.test.ts"],
+          // About kernels for devices that this browser has not, or about the host's side of pipelines, and a minute or more each: once, in
+          // Node. Here `pipeline-steps` takes a step with each kind of pipeline.
+          exclude: ["test/ops/hardware.test.ts", "test/diffusion/{pipelines,pipeline-neighbors,pndm,tiles}.test.ts"],
           browser: {
             enabled: true,
             provider: playwright({ launchOptions: browser }),

@@ -35,9 +35,9 @@ export const loops: readonly Omit<ReimagenShape, "storage">[] = [
 
 /**
  * Every op of a model's loops at every shape, each once. Ops that fusing leaves nothing of (enlarging, joining) are taken from the graph
- * as it was built, with no uses, and so are those that only processors run, where their kernels are loaded.
+ * as it was built, with no uses; those that only processors run are there where their kernels are loaded. `software`: as a software adapter fuses.
  */
-export function modelCases(config: ModelConfig, storage: "f32" | "f16", software = false): OpCase[] {
+export function modelCases(config: ModelConfig, storage: "f32" | "f16", software: boolean): OpCase[] {
   const cases = new Map<string, OpCase>();
   const add = (node: Node, used: boolean) => {
     if (sizeOf(node.output.type) === 0) return;

@@ -1,5 +1,6 @@
 // How long dispatches take: by the device's clock where it can be trusted, else by the wall clock over long batches.
 import type { Gpu } from "../../src/gpu/gpu.ts";
+import { PassTimer } from "../../src/gpu/timing.ts";
 import { median, type Spread, spreadOf } from "./statistics.ts";
 
 /** Encodes one run of what is timed into a pass. */
@@ -57,22 +58,28 @@ export async function findClock(gpu: Gpu, work: Encode): Promise<Clock> {
 
 /** Milliseconds of one run: batches of as many runs as make a batch long enough, in one pass each. The first run warms up. */
 export async function sample(gpu: Gpu, clock: Clock, run: Encode, { repeats, budget }: Sampling): Promise<Spread> {
-  const timer = new BatchTimer(gpu, clock);
+  const timer = new PassTimer(gpu, clock.kind === "timestamps");
+  const time = async (runs: number) => {
+    const { device, wall } = await timer.time((pass) => {
+      for (let i = 0; i < runs; i++) run(pass);
+    });
+    return Math.max(device ?? wall - clock.submitMs, 1e-4);
+  };
   try {
     let runs = 1;
-    let taken = await timer.time(run, 1);
+    let taken = await time(1);
     // The first run compiles and fills caches; a second tells.
-    taken = Math.min(taken, await timer.time(run, 1));
+    taken = Math.min(taken, await time(1));
     while (taken < batchMs[clock.kind] && runs < mostRuns) {
       runs = Math.min(
         mostRuns,
         Math.max(runs * 2, Math.ceil((1.2 * runs * batchMs[clock.kind]) / Math.max(taken, 1e-3))),
       );
-      taken = await timer.time(run, runs);
+      taken = await time(runs);
     }
     const count = Math.max(3, Math.min(repeats, Math.floor(budget / taken)));
     const times: number[] = [];
-    for (let i = 0; i < count; i++) times.push((await timer.time(run, runs)) / runs);
+    for (let i = 0; i < count; i++) times.push((await time(runs)) / runs);
     return spreadOf(times);
   } finally {
     timer.dispose();
@@ -92,56 +99,11 @@ export async function roundTrip(gpu: Gpu): Promise<number> {
   return median(times);
 }
 
-/** Times passes with a number of runs each. */
-class BatchTimer {
-  readonly #gpu: Gpu;
-  readonly #clock: Clock;
-  readonly #queries: GPUQuerySet | undefined;
-  readonly #resolved: GPUBuffer | undefined;
-
-  constructor(gpu: Gpu, clock: Clock) {
-    this.#gpu = gpu;
-    this.#clock = clock;
-    if (clock.kind === "wall") return;
-    this.#queries = gpu.device.createQuerySet({ type: "timestamp", count: 2 });
-    this.#resolved = gpu.allocate("timestamps", 16, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC);
-  }
-
-  /** Milliseconds of the whole pass. */
-  async time(run: Encode, runs: number): Promise<number> {
-    const { device } = this.#gpu;
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass(
-      this.#queries && {
-        timestampWrites: { querySet: this.#queries, beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 },
-      },
-    );
-    for (let i = 0; i < runs; i++) run(pass);
-    pass.end();
-    if (this.#queries) encoder.resolveQuerySet(this.#queries, 0, 2, this.#resolved!, 0);
-    const commands = encoder.finish();
-    const start = performance.now();
-    device.queue.submit([commands]);
-    if (!this.#resolved) {
-      await this.#gpu.idle();
-      return Math.max(performance.now() - start - this.#clock.submitMs, 1e-4);
-    }
-    const [begun, ended] = new BigUint64Array(await this.#gpu.read(this.#resolved, 0, 16));
-    return Math.max(Number(ended! - begun!) / 1e6, 1e-4);
-  }
-
-  dispose(): void {
-    this.#queries?.destroy();
-    if (this.#resolved) this.#gpu.release(this.#resolved);
-  }
-}
-
 async function both(gpu: Gpu, work: Encode): Promise<{ device: number; wall: number }> {
-  const timer = new BatchTimer(gpu, { kind: "timestamps", why: "", submitMs: 0 });
+  const timer = new PassTimer(gpu, true);
   try {
-    const start = performance.now();
-    const device = await timer.time(work, 1);
-    return { device, wall: performance.now() - start };
+    const { device, wall } = await timer.time(work);
+    return { device: device!, wall };
   } finally {
     timer.dispose();
   }

@@ -3,6 +3,7 @@ import { ceilingsSection } from "./ceilings.ts";
 import { generate } from "./generate.ts";
 import type { Lab } from "./lab.ts";
 import { ops } from "./ops.ts";
+import { projection } from "./projection.ts";
 import type { Section } from "./report.ts";
 import { scaling } from "./scaling.ts";
 import { scheduler } from "./scheduler.ts";
@@ -25,6 +26,10 @@ export const families: Readonly<Record<string, Family>> = {
   step: { about: "one denoising step, by kernel, with its memory", run: step },
   scheduler: { about: "what a step costs the caller's thread, and that replays leave nothing behind", run: scheduler },
   tuning: { about: "how long tuning takes, and whether its choices stand when measured again", run: tuning },
+  projection: {
+    about: "what the cascade 64 -> 256 -> 1024 at 3.6 thousand million parameters takes, from steps measured here",
+    run: projection,
+  },
   generate: { about: "seconds a picture, end to end", run: generate },
   scaling: { about: "a step's growth with batch, side, width, neighbours and steps", run: scaling },
 };

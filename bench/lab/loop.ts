@@ -2,13 +2,19 @@
 import type { GenerationInputs } from "../../src/diffusion/inputs.ts";
 import { stepRow, writeRequest } from "../../src/diffusion/inputs.ts";
 import { denoisingLoop } from "../../src/diffusion/loop.ts";
-import { type ReimagenShape, reimagenConditions, reimagenModel, textRows } from "../../src/diffusion/reimagen.ts";
+import {
+  type ReimagenShape,
+  reimagenConditions,
+  reimagenModel,
+  textRows,
+  usualLow,
+} from "../../src/diffusion/reimagen.ts";
 import { stepCoefficients } from "../../src/diffusion/samplers.ts";
-import { cosineSchedule } from "../../src/diffusion/schedule.ts";
+import { alphaSigma, cosineSchedule } from "../../src/diffusion/schedule.ts";
 import { samplingSettings } from "../../src/diffusion/settings.ts";
 import type { Step } from "../../src/diffusion/slicer.ts";
 import { ReimagenError } from "../../src/errors.ts";
-import type { Gpu } from "../../src/gpu/gpu.ts";
+import type { DeviceTraits, Gpu } from "../../src/gpu/gpu.ts";
 import { compileGraph, type Plan } from "../../src/graph/compile.ts";
 import { costOf } from "../../src/graph/cost.ts";
 import { createExecutor, type Executor, weightKey } from "../../src/graph/executor.ts";
@@ -20,15 +26,20 @@ import type { Tuned, Tuning } from "../../src/graph/tuning.ts";
 import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
 import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
+import { sizeOf } from "../../src/ops/op.ts";
 import { storedNormals } from "./dispatch.ts";
 
 /** What of a loop can be chosen. */
 export interface LoopSizes {
   /** Pictures at once; each is evaluated twice a step. Default 1. */
   readonly pictures?: number;
-  /** Neighbours of the request. Default 2. */
+  /** Neighbours of the request, of models that see any. Default 2. */
   readonly neighbors?: number;
+  /** Of the model a picture and step: two with guidance, which is the default. */
+  readonly evaluations?: 1 | 2;
   readonly storage?: "f32" | "f16";
+  /** Measurements to choose kernels by. */
+  readonly tuning?: Tuning;
 }
 
 /** A loop on a device. */
@@ -51,24 +62,41 @@ export interface Loop {
   dispose(): void;
 }
 
-/** Compiles a loop of the default recipe for a model and gives it random weights. Throws what `createExecutor` throws. */
-export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes = {}): Promise<Loop> {
-  const { pictures = 1, neighbors = 2, storage = "f32" } = sizes;
+/** A loop that is planned but not on a device. */
+export interface PlannedLoop {
+  readonly plan: Plan;
+  readonly shape: ReimagenShape;
+  /** Numbers in the weights. */
+  readonly parameters: number;
+}
+
+/** Plans a loop of the default recipe for a model. Throws what `compileGraph` throws. */
+export async function planLoop(traits: DeviceTraits, config: ModelConfig, sizes: LoopSizes = {}): Promise<PlannedLoop> {
+  const { pictures = 1, neighbors = 2, storage = "f32", evaluations = 2, tuning } = sizes;
+  const low = usualLow(config);
   const shape: ReimagenShape = {
     storage,
     pictures,
-    evaluations: 2,
+    evaluations,
     texts: textRows,
-    neighbors,
-    shortSteps: true,
+    neighbors: config.neighbors ? neighbors : 0,
+    shortSteps: evaluations === 2,
     thresholding: { kind: "static", range: 1 },
     stochastic: false,
     multistep: true,
+    ...(low && { low }),
   };
-  await loadKernelsFor(gpu.traits);
-  const graph = denoisingLoop(reimagenModel(config, shape), shape);
-  const plan = compileGraph(graph, gpu.traits);
-  const weights = randomWeights(gpu, graph);
+  await loadKernelsFor(traits);
+  const plan = compileGraph(denoisingLoop(reimagenModel(config, shape), shape), traits, tuning);
+  const parameters = weightsOf(plan.graph).reduce((sum, { type }) => sum + sizeOf(type), 0);
+  return { plan, shape, parameters };
+}
+
+/** Plans a loop and gives it random weights. Throws what `createExecutor` throws. */
+export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes = {}): Promise<Loop> {
+  const { plan, shape, parameters } = await planLoop(gpu.traits, config, sizes);
+  const { neighbors } = shape;
+  const weights = randomWeights(gpu, plan.graph);
   const executor = await createExecutor(gpu, plan, weights);
   const inputs = inputsOf(config, shape);
   const images = neighbors * config.size ** 2 * 3;
@@ -85,7 +113,7 @@ export async function openLoop(gpu: Gpu, config: ModelConfig, sizes: LoopSizes =
   return {
     plan,
     flops: (step = "step") => plan.schedule[step].reduce((sum, planned) => sum + costOf(planned).flops, 0),
-    parameters: weightsOf(graph).reduce((sum, { type }) => sum + type.shape.reduce((product, n) => product * n, 1), 0),
+    parameters,
     encode(encoder, step = "step") {
       executor.takeStepRow(encoder, buffer, step === "step" ? 0 : bytes);
       executor.encode(step, encoder);
@@ -127,7 +155,7 @@ function begin(gpu: Gpu, executor: Executor): void {
 
 /** A text-enhanced step, which costs the most as both evaluations see the neighbours, and a neighbour-enhanced one. */
 function inputsOf(config: ModelConfig, shape: ReimagenShape): GenerationInputs {
-  const { pictures, neighbors } = shape;
+  const { pictures, neighbors, evaluations, low } = shape;
   const length = Math.min(8, config.text_len);
   const text = (seed: number) => ({
     ids: Int32Array.from({ length: config.text_len }, (_, i) =>
@@ -138,14 +166,25 @@ function inputsOf(config: ModelConfig, shape: ReimagenShape): GenerationInputs {
   const settings = samplingSettings({ steps: 2, sampler: "dpm-solver++" });
   const coefficients = stepCoefficients(cosineSchedule, "v", settings);
   const conditional = { text: true, neighbors: true };
-  const steps = [
-    { conditional, base: { text: false, neighbors: true }, weight: 3 },
-    { conditional, base: { text: true, neighbors: false }, weight: 3 },
+  const bases = [
+    { text: false, neighbors: true },
+    { text: true, neighbors: false },
   ];
+  const steps = bases.map((base) => ({ conditional, base: evaluations === 2 ? base : undefined, weight: 3 }));
   const captions = Array.from({ length: neighbors }, (_, i) => text(3 + i));
+  const seeds = Array.from({ length: pictures }, (_, i) => i);
+  const noisedLow = low && {
+    pictures: {
+      ...low,
+      values: Float32Array.from({ length: pictures * low.height * low.width * 3 }, (_, i) => Math.sin(i)),
+    },
+    level: 0.1,
+    scales: alphaSigma(cosineSchedule, 0.1),
+    seeds,
+  };
   return {
-    conditions: reimagenConditions(config, { prompt: text(1), empty: text(2), captions }, 1, shape),
-    seeds: Array.from({ length: pictures }, (_, i) => i),
+    conditions: reimagenConditions(config, { prompt: text(1), empty: text(2), captions }, 1, shape, noisedLow),
+    seeds,
     coefficients,
     guidance: Array.from({ length: pictures }, () => steps),
   };

@@ -1,7 +1,7 @@
 // Models that families run with random weights: the shipped architecture widened, narrowed or enlarged, and one of full size.
 import type { ModelConfig } from "../../src/models/config.ts";
 
-/** A base stage of Imagen's size: 704 to 2816 channels at 64 to 8 pixels, some two thousand million parameters. */
+/** A base stage of Imagen's size: 704 to 2816 channels at 64 to 8 pixels, 2.1 thousand million parameters. */
 export const imagenSize: ModelConfig = {
   architecture: "reimagen",
   prediction: "v",
@@ -9,7 +9,7 @@ export const imagenSize: ModelConfig = {
   size: 64,
   patch: 1,
   channels: [704, 1408, 2112, 2816],
-  blocks: [3, 3, 3, 3],
+  blocks: [3, 3, 2, 1],
   down_attention: [false, true, true, true],
   up_attention: [false, true, true, true],
   self_attention: [false, true, true, true],
@@ -26,6 +26,34 @@ export const imagenSize: ModelConfig = {
   low_factor: 4,
   neighbors: true,
 };
+
+/** The stages of a cascade of Re-Imagen's size, 3.6 thousand million parameters together; those above the base with most of them at few pixels, as Imagen's have. */
+export const fullCascade: readonly ModelConfig[] = [
+  imagenSize,
+  {
+    ...imagenSize,
+    size: 256,
+    channels: [128, 256, 512, 1024, 1024],
+    blocks: [2, 2, 4, 7, 6],
+    down_attention: [false, false, false, true, true],
+    up_attention: [false, false, false, true, true],
+    self_attention: [false, false, false, false, true],
+    time_dim: 1024,
+    cond_channels: 3,
+  },
+  {
+    ...imagenSize,
+    size: 1024,
+    channels: [128, 256, 512, 1024],
+    blocks: [2, 2, 3, 4],
+    down_attention: [false, false, false, true],
+    up_attention: [false, false, false, true],
+    self_attention: [false, false, false, false],
+    time_dim: 1024,
+    cond_channels: 3,
+    neighbors: false,
+  },
+];
 
 /** The same architecture drawing pictures of another side, a multiple of the model's unit. */
 export function withSide(config: ModelConfig, size: number): ModelConfig {

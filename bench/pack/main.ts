@@ -9,7 +9,7 @@ const drawing = (await weightsPacked()) ? ["generate", "startup"] : [];
 await runCommand(
   {
     adapter: "gpu",
-    usual: ["ceilings", "ops", "step", "scheduler", "scaling", ...drawing],
+    usual: ["ceilings", "ops", "step", "scheduler", "tuning", "projection", "scaling", ...drawing],
     families: {
       startup: {
         about: "from nothing to the first picture, in fresh processes (needs packed weights)",

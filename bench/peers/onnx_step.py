@@ -49,7 +49,7 @@ class Step(torch.nn.Module):
 
 
 def all_seen(tokens):
-    return torch.ones(tokens.shape[:2], dtype=torch.bool)
+    return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
 
 
 def main():

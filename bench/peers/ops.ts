@@ -21,7 +21,7 @@ interface Run {
 
 /** Runs every task in every engine. A result that is not ours is reported and not timed. */
 export async function opsBesidePeers(lab: NodeLab): Promise<Omit<Section, "title">> {
-  const tasks = shippedTasks(lab.config).filter(({ name }) => name.includes(lab.filter));
+  const tasks = shippedTasks(lab.config, lab.gpu.traits.software).filter(({ name }) => name.includes(lab.filter));
   const notes: string[] = [];
   const native = await inNode(lab, tasks);
   const browser = await inBrowser(lab, tasks).catch((error: Error) => {

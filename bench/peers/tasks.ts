@@ -46,8 +46,8 @@ export interface TaskData {
 }
 
 /** The shipped model's tasks, each shape once; what our engine fuses around them is left off. */
-export function shippedTasks(config: ModelConfig): Task[] {
-  const tasks = modelCases(config, "f32").flatMap(({ node, uses }): Task[] => {
+export function shippedTasks(config: ModelConfig, software: boolean): Task[] {
+  const tasks = modelCases(config, "f32", software).flatMap(({ node, uses }): Task[] => {
     const [x, second, w] = node.inputs;
     if (!uses || !x) return [];
     if (node.op.name === "linear") {

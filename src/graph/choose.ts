@@ -10,8 +10,8 @@ export interface Choice {
   readonly variant: string;
   readonly reason: string;
   readonly launch: Launch;
-  /** Variants passed over: name and why. */
-  readonly others: readonly { readonly variant: string; readonly reason: string }[];
+  /** Variants passed over: name and why, with the time a run where it was measured. */
+  readonly others: readonly { readonly variant: string; readonly reason: string; readonly milliseconds?: number }[];
 }
 
 /** One way to run a node. */
@@ -53,12 +53,16 @@ export function choose(node: Node, traits: DeviceTraits, tuning: Tuning = new Ma
     variant.suits === "any" || variant.suits === adapter
       ? (disfavour(variant) ?? "comes later")
       : `for ${variant.suits}`;
-  for (const variant of fitting)
-    if (variant !== chosen)
-      others.push({
-        variant: variant.name,
-        reason: (measured && best && measurementOf(best.tuned, variant.name)) || unmeasured(variant),
-      });
+  const ranking = measured ? best!.tuned.ranking : [];
+  for (const variant of fitting) {
+    if (variant === chosen) continue;
+    const time = ranking.find((entry) => entry.variant === variant.name)?.milliseconds;
+    others.push({
+      variant: variant.name,
+      reason: (measured && best && measurementOf(best.tuned, variant.name)) || unmeasured(variant),
+      ...(time !== undefined && { milliseconds: time }),
+    });
+  }
   return {
     variant: chosen.name,
     reason:
@@ -82,7 +86,7 @@ function typesOf(node: Node) {
 function fittingOf(node: Node, traits: DeviceTraits) {
   const { types, output } = typesOf(node);
   const fitting: Variant<unknown>[] = [];
-  const others: { variant: string; reason: string }[] = [];
+  const others: Choice["others"][number][] = [];
   for (const variant of node.op.variants) {
     const reason = variant.unfit?.(traits, types, output, node.attributes);
     if (reason) others.push({ variant: variant.name, reason });

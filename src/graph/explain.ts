@@ -1,5 +1,6 @@
 // Explains a plan: every dispatch as a table, and the graph as a drawing.
 import { showShape, type TensorType } from "../ops/op.ts";
+import type { Choice } from "./choose.ts";
 import { type Plan, type PlannedNode, persistentBytes } from "./compile.ts";
 import { type Cost, costOf } from "./cost.ts";
 import { type Stage, stages, type Value } from "./graph.ts";
@@ -16,7 +17,7 @@ export interface ExplainedDispatch extends Cost {
   readonly kernel: string;
   readonly reason: string;
   /** Kernels passed over, and why. */
-  readonly others: readonly { readonly variant: string; readonly reason: string }[];
+  readonly others: Choice["others"];
   /** Arena and offset of the result, or that it has a buffer of its own. */
   readonly slot: string;
 }
@@ -28,7 +29,7 @@ export function explain(plan: Plan, only: readonly Stage[] = stages): ExplainedD
 
 /** The dispatches as a table, with the plan's totals, for a terminal. */
 export function explainTable(plan: Plan, only: readonly Stage[] = stages): string {
-  const header = ["stage", "where", "op", "inputs", "output", "kernel", "why", "MFLOP", "kB", "slot"];
+  const header = ["stage", "where", "op", "inputs", "output", "kernel", "why", "runners-up", "MFLOP", "kB", "slot"];
   const dispatches = explain(plan, only);
   const rows = dispatches.map((d) => [
     d.stage,
@@ -38,11 +39,21 @@ export function explainTable(plan: Plan, only: readonly Stage[] = stages): strin
     d.output,
     d.kernel,
     d.reason,
+    runnersUp(d),
     d.flops ? (d.flops / 1e6).toFixed(1) : "",
     (d.bytes / 1e3).toFixed(0),
     d.slot,
   ]);
   return [...alignColumns([header, ...rows]), "", ...totals(plan, dispatches)].join("\n");
+}
+
+/** The other kernels that were measured, fastest first. */
+function runnersUp({ others }: ExplainedDispatch): string {
+  const measured = others.flatMap(({ variant, milliseconds }) => (milliseconds ? [{ variant, milliseconds }] : []));
+  return measured
+    .sort((a, b) => a.milliseconds - b.milliseconds)
+    .map(({ variant, milliseconds }) => `${variant.split(".").at(-1)} ${milliseconds.toPrecision(3)}`)
+    .join(", ");
 }
 
 /** The plan's totals, a line each. */

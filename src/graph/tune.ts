@@ -4,12 +4,13 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { parameterBytes } from "../gpu/kernel.ts";
 import { float16ToFloat32 } from "../io/float16.ts";
 import type { Launch, TensorType } from "../ops/op.ts";
-import { candidatesOf } from "./choose.ts";
+import { candidatesOf, choose } from "./choose.ts";
 import type { PlannedNode } from "./compile.ts";
 import { costOf } from "./cost.ts";
 import type { BufferRange, Dispatch, Executor } from "./executor.ts";
 import type { Run } from "./graph.ts";
 import { bytesOfType } from "./plan.ts";
+import { encodeRuns, race } from "./race.ts";
 import { kindOf, type Tuned } from "./tuning.ts";
 
 /** Options of tuning. */
@@ -27,16 +28,6 @@ const tolerance = { f32: 1e-4, f16: 5e-3, u32: 0, q8: 0 };
  * yardstick, except on software adapters, where that takes longer than all others together and is left out of the contest.
  */
 const affordableFlops = 2e7;
-
-/** What takes so many times as long as the fastest in its first runs is not timed further. */
-const hopeless = 3;
-
-/** A measurement is so long that a submit's cost does not count, and is taken so often. */
-const millisecondsARound = 4;
-const rounds = 5;
-/** About what a submit costs by itself: of times below it nothing can be told. */
-const submitMilliseconds = 0.5;
-const mostRuns = 256;
 
 /**
  * Executes a run dispatch by dispatch and, before each whose kind is not in `tuning` yet, every kernel that fits it into a buffer of its own; adds
@@ -86,10 +77,13 @@ async function contest(gpu: Gpu, executor: Executor, planned: PlannedNode): Prom
       contestants.push({ variant, dispatch: executor.bind(node, launch, compiled, parameters, output) });
     }
     const right = await rightOnes(gpu, executor, planned, contestants, output);
-    const times = await timesOf(gpu, right);
-    const ranking = right
-      .map(({ variant }, i) => ({ variant, milliseconds: times[i]! }))
-      .sort((a, b) => a.milliseconds - b.milliseconds);
+    const usual = choose(node, gpu.traits).variant;
+    const order = await race(
+      gpu,
+      right.map(({ dispatch }) => dispatch),
+      right.findIndex(({ variant }) => variant === usual),
+    );
+    const ranking = order.map(({ index, milliseconds }) => ({ variant: right[index]!.variant, milliseconds }));
     return { ranking, wrong: contestants.filter((c) => !right.includes(c)).map(({ variant }) => variant) };
   } finally {
     gpu.release(output.buffer);
@@ -120,7 +114,9 @@ async function rightOnes(
     const encoder = gpu.device.createCommandEncoder({ label: "tune" });
     // What an earlier kernel left there must not pass for a result.
     encoder.clearBuffer(output.buffer);
-    encode(encoder, dispatch, 1);
+    const pass = encoder.beginComputePass({ label: "tune" });
+    encodeRuns(pass, dispatch, 1);
+    pass.end();
     gpu.device.queue.submit([encoder.finish()]);
     results.push(await valuesOf(gpu, output, type));
   }
@@ -169,37 +165,4 @@ function distance(got: Float64Array, expected: Float64Array): number {
     norm += value ** 2;
   });
   return difference === 0 ? 0 : Math.sqrt(difference / norm);
-}
-
-/** Least milliseconds a run of each: what else the device does only ever adds. They take turns, so that it falls on all of them. */
-async function timesOf(gpu: Gpu, contestants: readonly Contestant[]): Promise<number[]> {
-  const once: number[] = [];
-  for (const { dispatch } of contestants)
-    once.push(Math.min(await timeOf(gpu, dispatch, 1), await timeOf(gpu, dispatch, 1)));
-  const best = Math.min(...once);
-  const promising = once.map((time) => time <= hopeless * Math.max(best, submitMilliseconds));
-  const times = once.map((time, i) => (promising[i] ? [] : [time]));
-  const runs = once.map((time) => Math.min(mostRuns, Math.max(1, Math.ceil(millisecondsARound / time))));
-  for (let round = 0; round < rounds; round++)
-    for (const [i, { dispatch }] of contestants.entries())
-      if (promising[i]) times[i]!.push((await timeOf(gpu, dispatch, runs[i]!)) / runs[i]!);
-  return times.map((list) => Math.min(...list));
-}
-
-async function timeOf(gpu: Gpu, dispatch: Dispatch, runs: number): Promise<number> {
-  const encoder = gpu.device.createCommandEncoder({ label: "tune" });
-  encode(encoder, dispatch, runs);
-  const commands = encoder.finish();
-  const begun = performance.now();
-  gpu.device.queue.submit([commands]);
-  await gpu.idle();
-  return performance.now() - begun;
-}
-
-function encode(encoder: GPUCommandEncoder, { pipeline, group, workgroups }: Dispatch, runs: number): void {
-  const pass = encoder.beginComputePass({ label: "tune" });
-  pass.setPipeline(pipeline);
-  pass.setBindGroup(0, group);
-  for (let run = 0; run < runs; run++) pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
-  pass.end();
 }

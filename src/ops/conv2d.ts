@@ -174,10 +174,14 @@ function conv2dVariants(): Variant<Conv2dAttributes>[] {
       suits: "hardware",
       unfit: (_, inputs, output) => unfitForHardware() ?? unfitVec4(inputs, output),
       launch: (inputs, output, attributes) =>
-        vec4Launch("conv2d.tiled", lazyKernels.hardware!.conv2dTiled, inputs, output, attributes, [
-          Math.ceil(pixelsOf(output) / 64),
-          64,
-        ]),
+        vec4Launch(
+          "conv2d.tiled",
+          lazyKernels.hardware!.multiplyAdd + lazyKernels.hardware!.conv2dTiled,
+          inputs,
+          output,
+          attributes,
+          [Math.ceil(pixelsOf(output) / 64), 64],
+        ),
     },
     {
       name: "conv2d.simple",

@@ -8,5 +8,6 @@ export { default as linear } from "../../kernels/linear.factors.wgsl";
 export { default as linearTiled } from "../../kernels/linear.tiled.wgsl";
 export { default as matrixProduct } from "../../kernels/matrix.product.wgsl";
 export { default as matrix } from "../../kernels/matrix.wgsl";
+export { default as multiplyAdd } from "../../kernels/multiply_add.wgsl";
 export { default as subgroupSum } from "../../kernels/subgroup_sum.wgsl";
 export { default as tiledProduct } from "../../kernels/tiled.product.wgsl";

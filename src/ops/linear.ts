@@ -135,10 +135,17 @@ function linearVariants(): LinearVariant[] {
       suits: "hardware",
       unfit: (traits, inputs, output) => unfitForHardware() ?? unfitVec4(traits, inputs, output),
       launch: (inputs, output, attributes) =>
-        vec4Launch("linear.tiled", lazyKernels.hardware!.linearTiled, inputs, output, attributes, {
-          rows: 64,
-          columns: 64,
-        }),
+        vec4Launch(
+          "linear.tiled",
+          lazyKernels.hardware!.multiplyAdd + lazyKernels.hardware!.linearTiled,
+          inputs,
+          output,
+          attributes,
+          {
+            rows: 64,
+            columns: 64,
+          },
+        ),
     },
     { name: "linear.simple", suits: "any", unfit: unfitSimple, launch: launchSimple },
   ];

@@ -54,7 +54,7 @@ export function tiledProduct(
   { down, across, deep, depth }: ThreadTile,
 ): { readonly code: string } & Required<Pick<Kernel, "operands" | "constants">> {
   return {
-    code: lazyKernels.hardware![op] + lazyKernels.hardware!.tiledProduct,
+    code: lazyKernels.hardware![op] + lazyKernels.hardware!.multiplyAdd + lazyKernels.hardware!.tiledProduct,
     operands: "f32",
     constants: { DOWN: down, ACROSS: across, DEEP: deep, DEPTH: depth },
   };

@@ -1,6 +1,6 @@
 // Whether choices stand when they are measured again: what the bench says of two rounds of tuning whose times are known.
 import { expect, it } from "vitest";
-import { regrets } from "../../bench/lab/tuning.ts";
+import { picks, regrets } from "../../bench/lab/tuning.ts";
 import type { Tuned } from "../../src/graph/tuning.ts";
 
 const ranked = (...times: readonly [string, number][]): Tuned => ({
@@ -20,7 +20,7 @@ it("holds the choice of one round against the best of another, where there was a
     ["far", ranked(["tiled", 1.5], ["register", 4])],
     ["single", ranked(["tiled", 1])],
   ]);
-  expect(regrets(first, second).map(({ kind, regret }) => [kind, regret])).toEqual([
+  expect(regrets(picks(first), second).map(({ kind, regret }) => [kind, regret])).toEqual([
     ["close", 1.2],
     ["far", 1],
   ]);

@@ -4,10 +4,11 @@ import { compileGraph, type Plan, persistentBytes } from "../../src/graph/compil
 import { explain, explainSvg, explainTable } from "../../src/graph/explain.ts";
 import { GraphBuilder, stages } from "../../src/graph/graph.ts";
 import { add, linear } from "../../src/graph/layers.ts";
+import { kindOf, type Tuning } from "../../src/graph/tuning.ts";
 import { someTraits } from "./graphs.ts";
 
 /** A text of `rows` rows, prepared once a request, and added at every step; labels that XML must escape. */
-function somePlan(rows = 2): Plan {
+function somePlan(rows = 2, tuning?: Tuning): Plan {
   const g = new GraphBuilder();
   const text = g.input("text", [rows, 8], "request");
   const x = g.input("x", [2, 8], "step");
@@ -21,7 +22,7 @@ function somePlan(rows = 2): Plan {
     "y",
     g.scope("up.0", () => linear(g, add(g, x, x), layer)),
   );
-  return compileGraph(g.finish(), someTraits());
+  return compileGraph(g.finish(), someTraits(), tuning);
 }
 
 it("tells of each dispatch where, what, by which kernel and why, how much work, and where the result lies", () => {
@@ -43,13 +44,22 @@ it("tells of each dispatch where, what, by which kernel and why, how much work, 
   });
 });
 
+it("shows what was measured of a kernel and of those that came after it", () => {
+  const { node } = somePlan().schedule.step[1]!;
+  const times = { few_rows: 3, simple: 2, tiled: 5.125 };
+  const ranking = Object.entries(times).map(([name, milliseconds]) => ({ variant: `linear.${name}`, milliseconds }));
+  const tuning = new Map([[kindOf(node), { ranking, wrong: [] }]]);
+  const line = explainTable(somePlan(2, tuning)).split("\n")[4];
+  expect(line).toMatch(/ linear\.few_rows +measured: 3\.00 ms +simple 2\.00 /);
+});
+
 it("prints a line a dispatch under a header, then totals", () => {
   const plan = somePlan();
   const [table, summary] = explainTable(plan)
     .split("\n\n")
     .map((part) => part.split("\n"));
   expect(table).toHaveLength(1 + 4);
-  expect(table![0]).toMatch(/^stage +where +op +inputs +output +kernel +why +MFLOP +kB +slot$/);
+  expect(table![0]).toMatch(/^stage +where +op +inputs +output +kernel +why +runners-up +MFLOP +kB +slot$/);
   expect(table![4]).toMatch(/^step +up\.0 +linear .*f32\[2,16\] +linear\.few_rows +fits any adapter/);
   expect(summary).toEqual([
     "request: 2 dispatches, 0.00 GFLOP",

@@ -33,12 +33,15 @@ const offered: MatrixShape[] = [
 ];
 
 const only = /\.matrix/;
+/** Those that this device can run too. */
+const large = /\.(matrix|tiled|wide)/;
 
 beforeAll(() => loadKernelsFor({ software: false }));
 
-testOp(linear, plain(randomLinear, 2), { only: /\.tiled_/ });
+// Both kinds of kernel take their factors from the same file: what one meets of storages, the other need not.
+testOp(linear, plain(randomLinear, 2, ["f32", "q8"]), { only: /\.tiled_/ });
 testOp(conv2d, plain(randomConv2d, 3, ["f32"]), { only: /\.tiled_/ });
-testOp(linear, plain(randomLinear, 2), { only, emulation });
+testOp(linear, plain(randomLinear, 2, ["f32", "f16"]), { only, emulation });
 testOp(conv2d, plain(randomConv2d, 3, ["f32"]), { only, emulation });
 
 testOp(attention, plain(randomAttention, 2), { only, emulation });
@@ -93,14 +96,14 @@ it.runIf(inNode)("pass the compiler as they are, in every storage, for the matri
   gpu.dispose();
 });
 
-/** Every matrix kernel of an op that a hundred random cases ask for. */
+/** Every large kernel of an op that a hundred random cases ask for. */
 function codesOf<A>(op: Op<A>, randomCase: (random: Random) => Case<A>, traits: DeviceTraits): string[] {
   const random = new Random(1);
   return Array.from({ length: 100 }, () => randomCase(random)).flatMap(({ inputs, attributes }) => {
     const types = inputs.map((input) => input?.type ?? null);
     const output = op.infer(types, attributes);
     return op.variants
-      .filter(({ name, unfit }) => only.test(name) && !unfit?.(traits, types, output, attributes))
+      .filter(({ name, unfit }) => large.test(name) && !unfit?.(traits, types, output, attributes))
       .map(({ launch }) => assemble(launch(types, output, attributes, traits).kernel));
   });
 }
