@@ -6,7 +6,7 @@
 var<private> m: array<vec4f, 44>;
 
 fn products(pixel: u32, v: f32) -> f32 {
-  return v * m[pixel].x + quadSwapX(v) * m[pixel].y + quadSwapY(v) * m[pixel].z + quadSwapDiagonal(v) * m[pixel].w;
+  return (v * m[pixel].x + quadSwapX(v) * m[pixel].y) + (quadSwapY(v) * m[pixel].z + quadSwapDiagonal(v) * m[pixel].w);
 }
 
 fn multiply(pixel: u32, output: u32) {

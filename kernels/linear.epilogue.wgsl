@@ -10,6 +10,10 @@
 // What 32 rows of w are multiples of, in the vec4 `column`.
 fn scale_of(block: u32, column: u32) -> vec4f { return block_scale(4u * u.K4 * u.N4, block * u.N4 + column); }
 
+// Four rows of w by four values, summed in pairs: every kernel does so in this order, whichever of its threads does it, so that a row's result does
+// not depend on how many others there are.
+fn times(block: mat4x4f, v: vec4f) -> vec4f { return (block[0] * v.x + block[1] * v.y) + (block[2] * v.z + block[3] * v.w); }
+
 fn finish(row: u32, column: u32, sum: vec4f) {
   if (row >= arrayLength(&y) / u.N4 || column >= u.N4) { return; }
   var v = sum;

@@ -14,7 +14,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     at += 4u * u.N4;
     // As below, a place that loads, not four.
     for (var row = 0u; row < rows; row++) {
-      let sum = scaled(block * load_x4(x[row * u.K4 + k]), scale);
+      let sum = scaled(times(block, load_x4(x[row * u.K4 + k])), scale);
       s0 += select(vec4f(), sum, row == 0u);
       s1 += select(vec4f(), sum, row == 1u);
       s2 += select(vec4f(), sum, row == 2u);

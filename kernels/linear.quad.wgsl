@@ -6,7 +6,7 @@
 var<private> m: array<vec4f, 44>;
 
 fn products(row: u32, v: f32) -> f32 {
-  return v * m[row].x + quadSwapX(v) * m[row].y + quadSwapY(v) * m[row].z + quadSwapDiagonal(v) * m[row].w;
+  return (v * m[row].x + quadSwapX(v) * m[row].y) + (quadSwapY(v) * m[row].z + quadSwapDiagonal(v) * m[row].w);
 }
 
 fn multiply(row: u32, column: u32) {

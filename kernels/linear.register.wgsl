@@ -35,9 +35,9 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let x2 = load_x4(x[a2 + k]);
     let x3 = load_x4(x[a3 + k]);
     let w0 = block(at, left_scale);
-    s00 += w0 * x0; s10 += w0 * x1; s20 += w0 * x2; s30 += w0 * x3;
+    s00 += times(w0, x0); s10 += times(w0, x1); s20 += times(w0, x2); s30 += times(w0, x3);
     let w1 = block(at + right, right_scale);
-    s01 += w1 * x0; s11 += w1 * x1; s21 += w1 * x2; s31 += w1 * x3;
+    s01 += times(w1, x0); s11 += times(w1, x1); s21 += times(w1, x2); s31 += times(w1, x3);
     at += 4u * u.N4;
   }
   finish(row, column, s00); finish(row + 1u, column, s10); finish(row + 2u, column, s20); finish(row + 3u, column, s30);

@@ -36,17 +36,17 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(subgroup_invocation_i
     at0 += 4u * u.N4;
     at1 += 4u * u.N4;
     let w0 = mat4x4f(subgroupBroadcast(v0, 0u), subgroupBroadcast(v0, 1u), subgroupBroadcast(v0, 2u), subgroupBroadcast(v0, 3u));
-    s00 += w0 * x0; s10 += w0 * x1; s20 += w0 * x2; s30 += w0 * x3;
+    s00 += times(w0, x0); s10 += times(w0, x1); s20 += times(w0, x2); s30 += times(w0, x3);
     if (LANES == 4u) {
       let w1 = mat4x4f(subgroupBroadcast(v1, 0u), subgroupBroadcast(v1, 1u), subgroupBroadcast(v1, 2u), subgroupBroadcast(v1, 3u));
-      s01 += w1 * x0; s11 += w1 * x1; s21 += w1 * x2; s31 += w1 * x3;
+      s01 += times(w1, x0); s11 += times(w1, x1); s21 += times(w1, x2); s31 += times(w1, x3);
     } else {
       let w1 = mat4x4f(subgroupBroadcast(v0, 4u), subgroupBroadcast(v0, 5u), subgroupBroadcast(v0, 6u), subgroupBroadcast(v0, 7u));
-      s01 += w1 * x0; s11 += w1 * x1; s21 += w1 * x2; s31 += w1 * x3;
+      s01 += times(w1, x0); s11 += times(w1, x1); s21 += times(w1, x2); s31 += times(w1, x3);
       let w2 = mat4x4f(subgroupBroadcast(v1, 0u), subgroupBroadcast(v1, 1u), subgroupBroadcast(v1, 2u), subgroupBroadcast(v1, 3u));
-      s02 += w2 * x0; s12 += w2 * x1; s22 += w2 * x2; s32 += w2 * x3;
+      s02 += times(w2, x0); s12 += times(w2, x1); s22 += times(w2, x2); s32 += times(w2, x3);
       let w3 = mat4x4f(subgroupBroadcast(v1, 4u), subgroupBroadcast(v1, 5u), subgroupBroadcast(v1, 6u), subgroupBroadcast(v1, 7u));
-      s03 += w3 * x0; s13 += w3 * x1; s23 += w3 * x2; s33 += w3 * x3;
+      s03 += times(w3, x0); s13 += times(w3, x1); s23 += times(w3, x2); s33 += times(w3, x3);
     }
   }
   // A loop over an array is slow on software adapters but runs once. Neither its bound nor the index is what a compiler could know the length

@@ -56,7 +56,10 @@ export function winogradOps(convolutions: readonly Convolution[]): (WinogradOps 
   return convolutions.map((each, i) => (saved[i]! > 0 && loaded.has(each.weights) ? opsOf(each) : undefined));
 }
 
-/** Operations less than the convolution's; 0 where it cannot be replaced. */
+/**
+ * Operations less than the convolution's, a picture; 0 where it cannot be replaced. That a product takes 8 tiles at once counts as a least
+ * number of them and not by the batch: a picture must not depend on those that it is drawn with.
+ */
 function savedBy({ types, output, attributes, flops }: Convolution): number {
   const [x, second, w] = types as [TensorType, TensorType | null, TensorType];
   const [kh, kw, channels, outputs] = w.shape as [number, number, number, number];
@@ -70,10 +73,10 @@ function savedBy({ types, output, attributes, flops }: Convolution): number {
     [...types, output].every((type) => !type || type.dtype === "f32") &&
     x.shape[3] === channels;
   if (!fits) return 0;
-  const { tiles } = tilesOf(output.shape);
-  const padded = (count: number, block: number) => Math.ceil(count / block) * block;
-  const products = 2 * POINTS * padded(tiles, TILE_BLOCK) * channels * padded(outputs, OUTPUT_BLOCK);
-  return flops - products - transformCost * tiles * (channels + outputs);
+  const tiles = tilesOf(output.shape).tiles / output.shape[0]!;
+  if (tiles < TILE_BLOCK / 2) return 0;
+  const products = 2 * POINTS * tiles * channels * Math.ceil(outputs / OUTPUT_BLOCK) * OUTPUT_BLOCK;
+  return flops / output.shape[0]! - products - transformCost * tiles * (channels + outputs);
 }
 
 function opsOf({ output, attributes }: Convolution): WinogradOps {

@@ -40,13 +40,14 @@ describe("a convolution by 3 x 3 weights", () => {
     expect(plan.schedule.load.map(({ node }) => node.op.name)).toEqual(["winograd_weights"]);
   });
 
-  it("stays as it is on GPUs, at a stride, by other weights, on few channels, and with packed halves", () => {
+  it("stays as it is on GPUs, at a stride, by other weights, on few channels or pixels, and with packed halves", () => {
     const of = (graph = convolution([2, 16, 16, 128], 128), traits = software) => opsOf(winograd(graph, traits));
     expect(of()).toEqual(ops);
     expect(of(undefined, someTraits({ software: false, subgroupSize: 4 }))).toEqual(["conv2d"]);
     expect(of(convolution([2, 16, 16, 128], 128, { stride: 2 }))).toEqual(["conv2d"]);
     expect(of(convolution([2, 16, 16, 128], 128, { kernel: 1 }))).toEqual(["conv2d"]);
     expect(of(convolution([2, 16, 16, 8], 8))).toEqual(["conv2d"]);
+    expect(of(convolution([8, 4, 4, 128], 128))).toEqual(["conv2d"]);
     const halves = new GraphBuilder("f16");
     const x = halves.input("x", [2, 16, 16, 128], "step", "f16");
     halves.output("y", convolve(halves, x, { weight: halves.weight("w", [128, 128, 3, 3], "conv") }, { padding: 1 }));
