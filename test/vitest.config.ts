@@ -18,6 +18,8 @@ export default defineConfig({
   root,
   test: {
     testTimeout: 300_000,
+    // Beside the browser: a file alone, as the runner would have it on two cores, leaves one idle at the end.
+    maxWorkers: 2,
     projects: [
       {
         extends: true,

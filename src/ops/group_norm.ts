@@ -1,11 +1,9 @@
 // Group norm's statistics, folded with its parameters and FiLM into one affine a sample and channel, which `normalize` applies.
 import finish from "../../kernels/group_norm_affine.finish.wgsl";
-import register from "../../kernels/group_norm_affine.register.wgsl";
 import simple from "../../kernels/group_norm_affine.simple.wgsl";
-import workgroup from "../../kernels/group_norm_affine.workgroup.wgsl";
 import workgroupSum from "../../kernels/workgroup_sum.wgsl";
 import { ReimagenError } from "../errors.ts";
-import { lazyKernels, unfitForSubgroupSum } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForHardware, unfitForSoftware, unfitForSubgroupSum } from "./lazy_kernels.ts";
 import {
   expectShape,
   grid1d,
@@ -86,7 +84,7 @@ export const groupNormAffine: Op<GroupNormAttributes> = {
     {
       name: "group_norm_affine.register",
       suits: "software",
-      unfit: (_, [x, x2]) => unfitForVec4(x, x2),
+      unfit: (_, [x, x2]) => unfitForSoftware() ?? unfitForVec4(x, x2),
       launch: launchRegister,
     },
     {
@@ -101,7 +99,7 @@ export const groupNormAffine: Op<GroupNormAttributes> = {
     {
       name: "group_norm_affine.workgroup",
       suits: "hardware",
-      unfit: (_, [x, x2]) => unfitForVec4(x, x2),
+      unfit: (_, [x, x2]) => unfitForHardware() ?? unfitForVec4(x, x2),
       launch: (inputs, output, attributes) => launchWorkgroup("workgroup", workgroupSum, inputs, output, attributes),
     },
     {
@@ -153,7 +151,10 @@ function parametersOf(inputs: Operands, { groups }: GroupNormAttributes): number
 
 function launchRegister(inputs: Operands, output: TensorType, attributes: GroupNormAttributes): Launch {
   return {
-    kernel: { ...specialise("register", register, inputs, attributes), constants: { HAS_X2: Boolean(inputs[1]) } },
+    kernel: {
+      ...specialise("register", lazyKernels.software!.groupNorm, inputs, attributes),
+      constants: { HAS_X2: Boolean(inputs[1]) },
+    },
     workgroups: grid1d(output.shape[0]! * attributes.groups, 8),
     parameters: parametersOf(inputs, attributes),
   };
@@ -167,7 +168,7 @@ function launchWorkgroup(
   output: TensorType,
   attributes: GroupNormAttributes,
 ): Launch {
-  const kernel = specialise(variant, sum + workgroup, inputs, attributes);
+  const kernel = specialise(variant, sum + lazyKernels.hardware!.groupNorm, inputs, attributes);
   return {
     kernel: { ...kernel, constants: { THREADS: 256 } },
     workgroups: [attributes.groups, output.shape[0]!, 1],

@@ -1,7 +1,5 @@
 // Layer norm over the last axis: tokens before the keys and values of a context, and pooled text.
-import register from "../../kernels/layer_norm.register.wgsl";
 import simple from "../../kernels/layer_norm.simple.wgsl";
-import workgroup from "../../kernels/layer_norm.workgroup.wgsl";
 import { expectShape, type Op, required, sizeOf } from "./op.ts";
 import { expectDtype } from "./operands.ts";
 import { type RowNormAttributes, rowNormVariants } from "./row_norm.ts";
@@ -40,5 +38,5 @@ export const layerNorm: Op<RowNormAttributes> = {
 
   flops: (_, output) => 7 * sizeOf(output),
 
-  variants: /* @__PURE__ */ rowNormVariants(name, 3, { register, workgroup, simple }),
+  variants: /* @__PURE__ */ rowNormVariants(name, 3, simple, "layerNorm"),
 };

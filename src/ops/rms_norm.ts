@@ -1,7 +1,5 @@
 // RMS norm over the last axis: the layer norm of T5-type text encoders.
-import register from "../../kernels/rms_norm.register.wgsl";
 import simple from "../../kernels/rms_norm.simple.wgsl";
-import workgroup from "../../kernels/rms_norm.workgroup.wgsl";
 import { expectShape, type Op, required, sizeOf } from "./op.ts";
 import { expectDtype } from "./operands.ts";
 import { type RowNormAttributes, rowNormVariants } from "./row_norm.ts";
@@ -36,5 +34,5 @@ export const rmsNorm: Op<RowNormAttributes> = {
 
   flops: (_, output) => 4 * sizeOf(output),
 
-  variants: /* @__PURE__ */ rowNormVariants(name, 2, { register, workgroup, simple }),
+  variants: /* @__PURE__ */ rowNormVariants(name, 2, simple, "rmsNorm"),
 };

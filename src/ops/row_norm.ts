@@ -1,6 +1,6 @@
 // What norms over the last axis share: their three kernels differ in the WGSL alone.
 import workgroupSum from "../../kernels/workgroup_sum.wgsl";
-import { lazyKernels, unfitForSubgroupSum } from "./lazy_kernels.ts";
+import { lazyKernels, unfitForHardware, unfitForSoftware, unfitForSubgroupSum } from "./lazy_kernels.ts";
 import { grid1d, type Launch, sizeOf, storageOf, type TensorType, type Variant } from "./op.ts";
 import { unfitForScalar, unfitForVec4 } from "./operands.ts";
 
@@ -12,15 +12,13 @@ export interface RowNormAttributes {
   readonly dtype?: "f32" | "f16";
 }
 
-/** Text of a norm's kernels. */
-export interface RowNormKernels {
-  readonly register: string;
-  readonly workgroup: string;
-  readonly simple: string;
-}
-
-/** A row a thread without barriers, a row a workgroup, and scalars for rows of any width. `operands`: x and its parameters. */
-export function rowNormVariants(name: string, operands: number, kernels: RowNormKernels): Variant<RowNormAttributes>[] {
+/** A row a thread without barriers, a row a workgroup, and scalars for rows of any width. `operands`: x and its parameters; `lazy`: what the first two are called. */
+export function rowNormVariants(
+  name: string,
+  operands: number,
+  simple: string,
+  lazy: "layerNorm" | "rmsNorm",
+): Variant<RowNormAttributes>[] {
   const launch = (
     variant: string,
     code: string,
@@ -42,15 +40,15 @@ export function rowNormVariants(name: string, operands: number, kernels: RowNorm
     {
       name: `${name}.register`,
       suits: "software",
-      unfit: (_, [x]) => unfitForVec4(x),
-      launch: ([x], y, { epsilon }) => launch("register", kernels.register, [x!, y], epsilon, 8),
+      unfit: (_, [x]) => unfitForSoftware() ?? unfitForVec4(x),
+      launch: ([x], y, { epsilon }) => launch("register", lazyKernels.software![lazy], [x!, y], epsilon, 8),
     },
     {
       name: `${name}.subgroup`,
       suits: "hardware",
       unfit: (traits, [x]) => unfitForSubgroupSum(traits) ?? unfitForVec4(x),
       launch([x], y, { epsilon }) {
-        const code = lazyKernels.hardware!.subgroupSum + kernels.workgroup;
+        const code = lazyKernels.hardware!.subgroupSum + lazyKernels.hardware![lazy];
         const { kernel, ...rest } = launch("subgroup", code, [x!, y], epsilon, 1);
         return { kernel: { ...kernel, enable: ["subgroups"] }, ...rest };
       },
@@ -58,14 +56,15 @@ export function rowNormVariants(name: string, operands: number, kernels: RowNorm
     {
       name: `${name}.workgroup`,
       suits: "hardware",
-      unfit: (_, [x]) => unfitForVec4(x),
-      launch: ([x], y, { epsilon }) => launch("workgroup", workgroupSum + kernels.workgroup, [x!, y], epsilon, 1),
+      unfit: (_, [x]) => unfitForHardware() ?? unfitForVec4(x),
+      launch: ([x], y, { epsilon }) =>
+        launch("workgroup", workgroupSum + lazyKernels.hardware![lazy], [x!, y], epsilon, 1),
     },
     {
       name: `${name}.simple`,
       suits: "any",
       unfit: (_, [x], y) => unfitForScalar(x, y),
-      launch: ([x], y, { epsilon }) => launch("simple", kernels.simple, [x!, y], epsilon, 8),
+      launch: ([x], y, { epsilon }) => launch("simple", simple, [x!, y], epsilon, 8),
     },
   ];
 }
