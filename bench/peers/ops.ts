@@ -1,4 +1,5 @@
 // The shipped model's heavy ops beside other engines: in Node beside onnxruntime-node, in Chromium beside onnxruntime-web and tfjs.
+import { setTimeout } from "node:timers/promises";
 import type { NodeLab } from "../command.ts";
 import { relativeError } from "../lab/check.ts";
 import { type Cell, type Measurement, middleHalf, type Section, show } from "../lab/report.ts";
@@ -10,6 +11,8 @@ import { flopsOfTask, shippedTasks, type Task } from "./tasks.ts";
 
 /** Relative L2 distance of two results that still counts as equal. */
 const TOLERANCE = 1e-3;
+/** Milliseconds before a run: threads of the engine before it may look for more work for a while, on the cores that a software adapter needs. */
+const rest = 50;
 
 /** One engine at one task; without `ms` where its result is another than ours. */
 interface Run {
@@ -68,10 +71,14 @@ async function inNode({ gpu, adapter, repeats, say, machine }: NodeLab, tasks: r
         throw new Error(`we run on ${machine.drivers.join()}, the peer on ${drivers}: set VK_DRIVER_FILES`);
       const times: number[][] = [[], ...peers.map(() => [])];
       for (let round = 0; round < repeats; round++) {
+        await setTimeout(rest);
         const start = performance.now();
         await own.run();
         times[0]!.push(performance.now() - start);
-        for (const [at, { worker }] of peers.entries()) times[at + 1]!.push(await worker.call("run"));
+        for (const [at, { worker }] of peers.entries()) {
+          await setTimeout(rest);
+          times[at + 1]!.push(await worker.call("run"));
+        }
       }
       own.dispose();
       const errors = [0, ...opened.map(({ y }) => relativeError(y, expected))];

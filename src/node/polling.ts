@@ -1,8 +1,10 @@
 // Waiting for Dawn without keeping a core busy.
 
-/** How long a fresh wait asks at every turn: most answers of a fast device come sooner than a timer could tell. */
-const eagerMilliseconds = 2;
-const pauseMilliseconds = 1;
+/** A fresh wait asks at every turn for so long: most answers of a fast device come before a thread could have slept. */
+const eagerMilliseconds = 0.2;
+/** Then the thread sleeps between turns, for a share of the wait so far; from so long on a timer wakes it, and others have their turns meanwhile. */
+const napShare = 1 / 16;
+const longMilliseconds = 16;
 
 /** What starts a wait, by class. */
 const waits = {
@@ -15,11 +17,13 @@ type Method = (this: unknown, ...values: unknown[]) => unknown;
 type Classes = Record<string, { prototype: Record<string, Method> }>;
 
 let began = 0;
+/** Nobody wakes who waits here before the time is up. */
+const nobody = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * While it waits, Dawn's binding for Node asks the device again at every turn of the event loop, by `setImmediate`, and so takes a
- * core: on a software adapter, which computes on these cores, half of two. These waits ask every millisecond instead, after
- * two of asking at once. `classes` are the package's own; a second call changes nothing.
+ * core: on a software adapter, which computes on these cores, half of two. These waits ask ever less often instead, up to a millisecond
+ * apart. `classes` are the package's own; a second call changes nothing.
  */
 export function pollIdly(classes: object): void {
   for (const [name, methods] of Object.entries(waits)) {
@@ -44,8 +48,12 @@ function schedulingIdly<T>(native: () => T): T {
   const { setImmediate } = globalThis;
   const later = (turn: () => void) => {
     const again = () => schedulingIdly(turn);
-    if (performance.now() - began < eagerMilliseconds) setImmediate(again);
-    else setTimeout(again, pauseMilliseconds);
+    const waited = performance.now() - began;
+    if (waited >= longMilliseconds) setTimeout(again, napShare * longMilliseconds);
+    else {
+      if (waited >= eagerMilliseconds) Atomics.wait(nobody, 0, 0, napShare * waited);
+      setImmediate(again);
+    }
   };
   globalThis.setImmediate = later as typeof setImmediate;
   try {
