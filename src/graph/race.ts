@@ -47,7 +47,7 @@ type Time = (dispatch: Dispatch, runs: number) => Promise<number>;
  * duel with it: what only seemed faster once must not replace what is known to be good.
  */
 export async function race(gpu: Gpu, dispatches: readonly Dispatch[], usual: number): Promise<Placed[]> {
-  // The clock of a software adapter misses what its threads do before they note the beginning: up to half of a batch, with the cores taken.
+  // On a software adapter with its cores taken, the device's clock made worse choices than the wall clock.
   const clock = gpu.traits.timestamps && !gpu.traits.software ? "device" : "wall";
   const timer = new PassTimer(gpu, clock === "device");
   const time: Time = async (dispatch, runs) => {

@@ -1,7 +1,6 @@
 // Winograd convolution: tiles of the input at 36 points.
-import loops from "../../kernels/winograd_input.loops.wgsl";
 import register from "../../kernels/winograd_input.register.wgsl";
-import { grid1d, type Op, required, shapeError, sizeOf, type Variant } from "./op.ts";
+import { grid1d, type Op, required, shapeError, sizeOf } from "./op.ts";
 import { blockedIndex, inputMatrix, inTwoDimensions, POINTS, TILE, TILE_BLOCK, tilesOf } from "./winograd.ts";
 
 /** Attributes of `winograd_input`: those of the convolution, and its result's rows and columns. */
@@ -43,29 +42,24 @@ export const winogradInput: Op<WinogradInputAttributes> = {
     return y;
   },
 
-  variants: [variant("loops", loops), variant("register", register)],
-};
-
-// llvmpipe has subgroups of 8.
-function variant(variant: string, code: string): Variant<WinogradInputAttributes> {
-  return {
-    name: `winograd_input.${variant}`,
-    suits: "software",
-    unfavoured: (_, __, ___, { subgroupSize }) =>
-      variant === "loops" && subgroupSize !== 8 ? "for subgroups of 8" : undefined,
-    launch: (inputs, _, { padding, upsample, height, width }) => {
-      const [batch, h, w, c] = inputs[0]!.shape as [number, number, number, number];
-      const { rows, columns, tiles } = tilesOf([batch, height, width]);
-      return {
-        kernel: {
-          name: `winograd_input.${variant}`,
-          code,
-          bindings: ["read", "write"],
-          parameters: ["H", "W", "C", "ROWS", "COLUMNS", "TILES", "PADDING", "UPSAMPLE"],
-        },
-        workgroups: grid1d((tiles * c) / 4, 64),
-        parameters: [h, w, c, rows, columns, tiles, padding, upsample],
-      };
+  variants: [
+    {
+      name: "winograd_input.register",
+      suits: "software",
+      launch: (inputs, _, { padding, upsample, height, width }) => {
+        const [batch, h, w, c] = inputs[0]!.shape as [number, number, number, number];
+        const { rows, columns, tiles } = tilesOf([batch, height, width]);
+        return {
+          kernel: {
+            name: "winograd_input.register",
+            code: register,
+            bindings: ["read", "write"],
+            parameters: ["H", "W", "C", "ROWS", "COLUMNS", "TILES", "PADDING", "UPSAMPLE"],
+          },
+          workgroups: grid1d((tiles * c) / 4, 64),
+          parameters: [h, w, c, rows, columns, tiles, padding, upsample],
+        };
+      },
     },
-  };
-}
+  ],
+};

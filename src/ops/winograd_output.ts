@@ -1,10 +1,9 @@
 // Winograd convolution: tiles of the result from the products at 36 points, with the convolution's bias, activation and residual.
 import activation from "../../kernels/activation.wgsl";
-import loops from "../../kernels/winograd_output.loops.wgsl";
 import register from "../../kernels/winograd_output.register.wgsl";
 import { floatBits } from "../gpu/kernel.ts";
 import { type Activation, activate, activationCode } from "./activation.ts";
-import { expectShape, grid1d, type Op, type Operands, required, shapeError, sizeOf, type Variant } from "./op.ts";
+import { expectShape, grid1d, type Op, type Operands, required, shapeError, sizeOf } from "./op.ts";
 import { inTwoDimensions, outputMatrix, POINTS, TILE, tilesOf } from "./winograd.ts";
 
 /** Attributes of `winograd_output`: the result's shape but for its channels, and what the convolution does last. */
@@ -50,7 +49,30 @@ export const winogradOutput: Op<WinogradOutputAttributes> = {
     return y;
   },
 
-  variants: [variant("loops", loops), variant("register", register)],
+  variants: [
+    {
+      name: "winograd_output.register",
+      suits: "software",
+      launch: (inputs, { shape }, { activation: act, scale }) => {
+        const [, ho, wo, o] = shape as [number, number, number, number];
+        const { rows, columns, tiles } = tilesOf(shape);
+        return {
+          kernel: {
+            name: "winograd_output.register",
+            code: activation + register,
+            bindings: ["read", "read", "read", "write"],
+            parameters,
+            constants: { ACTIVATION: activationCode(act) },
+          },
+          workgroups: grid1d((tiles * o) / 4, 64),
+          parameters: [
+            ...[ho, wo, o, rows, columns, tiles, Number(Boolean(inputs[1])), biasStride(inputs, o)],
+            ...[Number(Boolean(inputs[2])), floatBits(scale)],
+          ],
+        };
+      },
+    },
+  ],
 };
 
 const parameters = [
@@ -59,31 +81,3 @@ const parameters = [
 ];
 
 const biasStride = ([, b]: Operands, outputs: number) => (b && sizeOf(b) > outputs ? outputs : 0);
-
-// llvmpipe has subgroups of 8.
-function variant(variant: string, code: string): Variant<WinogradOutputAttributes> {
-  return {
-    name: `winograd_output.${variant}`,
-    suits: "software",
-    unfavoured: (_, __, ___, { subgroupSize }) =>
-      variant === "loops" && subgroupSize !== 8 ? "for subgroups of 8" : undefined,
-    launch: (inputs, { shape }, { activation: act, scale }) => {
-      const [, ho, wo, o] = shape as [number, number, number, number];
-      const { rows, columns, tiles } = tilesOf(shape);
-      return {
-        kernel: {
-          name: `winograd_output.${variant}`,
-          code: activation + code,
-          bindings: ["read", "read", "read", "write"],
-          parameters,
-          constants: { ACTIVATION: activationCode(act) },
-        },
-        workgroups: grid1d((tiles * o) / 4, 64),
-        parameters: [
-          ...[ho, wo, o, rows, columns, tiles, Number(Boolean(inputs[1])), biasStride(inputs, o)],
-          ...[Number(Boolean(inputs[2])), floatBits(scale)],
-        ],
-      };
-    },
-  };
-}
