@@ -33,7 +33,8 @@ export {
 export type { PictureFormat, Shown, TextureCopy, TextureOptions } from "./diffusion/textures.ts";
 export type { Thresholding } from "./diffusion/thresholding.ts";
 export { type ErrorCode, ReimagenError } from "./errors.ts";
-export { adoptGpu, type DeviceTraits, type Gpu, type RequestAdapter, requestGpu, usefulFeatures } from "./gpu/gpu.ts";
+export { adoptGpu, type Gpu, type RequestAdapter, requestGpu, usefulFeatures } from "./gpu/gpu.ts";
+export type { DeviceTraits } from "./gpu/traits.ts";
 export type { Plan } from "./graph/compile.ts";
 export type { BufferRange } from "./graph/executor.ts";
 export type { ProfiledDispatch } from "./graph/profile.ts";

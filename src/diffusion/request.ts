@@ -1,6 +1,6 @@
 // What to draw, and everything about it that can be decided without the device.
 import { ReimagenError } from "../errors.ts";
-import type { DeviceTraits } from "../gpu/gpu.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 import { compileGraph, type Plan } from "../graph/compile.ts";
 import type { Tuning } from "../graph/tuning.ts";
 import type { Tokenizer } from "../io/tokens.ts";

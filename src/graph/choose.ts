@@ -1,6 +1,6 @@
 // Pass: picks for each node the kernel that runs it on the adapter at hand.
 import { ReimagenError } from "../errors.ts";
-import type { DeviceTraits } from "../gpu/gpu.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 import { type Launch, showShape, type Variant } from "../ops/op.ts";
 import type { Node } from "./graph.ts";
 import { bestOf, type Tuned, type Tuning } from "./tuning.ts";

@@ -1,5 +1,5 @@
 // From a built graph to a plan: merge, prune, fuse, hoist, choose, place. Pure data, so that it can be explained without running.
-import type { DeviceTraits } from "../gpu/gpu.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 import { sizeOf } from "../ops/op.ts";
 import { type Choice, choose } from "./choose.ts";
 import { fuse } from "./fuse.ts";

@@ -1,6 +1,6 @@
 // Pass: replaces convolutions by Winograd's where that takes less time: on SwiftShader. It computes by four lanes, whose registers hold little, so
 // that loads are what costs. Adapters of eight (llvmpipe) gain 12% a step, and take half a second more to compile and 160 MB for it.
-import type { DeviceTraits } from "../gpu/gpu.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 import { type Conv2dAttributes, conv2d } from "../ops/conv2d.ts";
 import { lazyKernels } from "../ops/lazy_kernels.ts";
 import type { Op } from "../ops/op.ts";

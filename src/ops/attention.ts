@@ -2,8 +2,8 @@
 import segmentsFile from "../../kernels/attention.segments.wgsl";
 import simple from "../../kernels/attention.simple.wgsl";
 import { ReimagenError } from "../errors.ts";
-import type { DeviceTraits } from "../gpu/gpu.ts";
 import { floatBits, type Kernel } from "../gpu/kernel.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 import { lazyKernels, unfitForHardware, unfitForSubgroups } from "./lazy_kernels.ts";
 import { attentionSubgroups, beyondLimits, matrixAttention, unfitForMatrices } from "./matrix.ts";
 import {

@@ -1,5 +1,5 @@
 // Kernels that not every device runs, in chunks of their own: they come before a plan is made for such a device.
-import type { DeviceTraits } from "../gpu/gpu.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 
 const loaded: {
   hardware?: typeof import("./hardware_kernels.ts");

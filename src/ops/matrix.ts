@@ -1,6 +1,6 @@
 // Variants on subgroup matrices: when they fit, and in which tiles they work.
-import type { DeviceTraits, MatrixShape } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import type { DeviceTraits, MatrixShape } from "../gpu/traits.ts";
 import { lazyKernels, unfitForHardware } from "./lazy_kernels.ts";
 import type { TensorType } from "./op.ts";
 

@@ -1,7 +1,7 @@
 // What an op is: its shape rule, its plain f64 reference, and the kernels that can run it.
 import { ReimagenError } from "../errors.ts";
-import type { DeviceTraits } from "../gpu/gpu.ts";
 import type { DType, Kernel } from "../gpu/kernel.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 
 export type { DType } from "../gpu/kernel.ts";
 

@@ -1,5 +1,5 @@
 // Variants whose weights four threads hand round: when they fit, and where they are fast.
-import type { DeviceTraits } from "../gpu/gpu.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 import type { TensorType } from "./op.ts";
 
 /** Why four threads cannot make 32 columns of `output` by weights as they lie in memory. */

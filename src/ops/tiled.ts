@@ -1,6 +1,6 @@
 // Variants of products in f32 by 8 x 8 outputs a thread: in which tiles they work, and how their kernels are put together.
-import type { DeviceTraits } from "../gpu/gpu.ts";
 import type { Kernel } from "../gpu/kernel.ts";
+import type { DeviceTraits } from "../gpu/traits.ts";
 import { lazyKernels, unfitForHardware } from "./lazy_kernels.ts";
 
 /** Threads over rows, over columns, and that share what is summed; values of what is summed that a step takes. */

@@ -1,7 +1,7 @@
 // Choosing a kernel: by what the adapter is and can do, with a reason for each that was passed over.
 import { beforeAll, expect, it } from "vitest";
 import { ReimagenError } from "../../src/errors.ts";
-import type { DeviceTraits } from "../../src/gpu/gpu.ts";
+import type { DeviceTraits } from "../../src/gpu/traits.ts";
 import { type Choice, choose } from "../../src/graph/choose.ts";
 import { compileGraph } from "../../src/graph/compile.ts";
 import { GraphBuilder } from "../../src/graph/graph.ts";

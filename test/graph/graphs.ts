@@ -1,5 +1,5 @@
 // Small graphs for the tests of passes, an adapter that is not there, and what a graph computes by its ops' references.
-import type { DeviceTraits } from "../../src/gpu/gpu.ts";
+import type { DeviceTraits } from "../../src/gpu/traits.ts";
 import { type Graph, GraphBuilder, type Node, type Value } from "../../src/graph/graph.ts";
 import { add, concat, conv2d, groupNorm, upsample2x } from "../../src/graph/layers.ts";
 import { type ReferenceTensor, sizeOf } from "../../src/ops/op.ts";

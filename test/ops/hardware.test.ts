@@ -1,8 +1,9 @@
 // The large kernels for GPUs: what they compute, those on subgroup matrices with emulated ones; and that these compile as they are.
 import { beforeAll, expect, it } from "vitest";
 import functions from "../../kernels/matrix.wgsl";
-import { type DeviceTraits, type MatrixShape, requestGpu } from "../../src/gpu/gpu.ts";
+import { requestGpu } from "../../src/gpu/gpu.ts";
 import { assemble } from "../../src/gpu/kernel.ts";
+import type { DeviceTraits, MatrixShape } from "../../src/gpu/traits.ts";
 import { attention } from "../../src/ops/attention.ts";
 import { conv2d } from "../../src/ops/conv2d.ts";
 import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";

@@ -1,7 +1,8 @@
 // Runs every variant of an op on random shapes and compares it with the op's f64 reference.
 import { describe, expect, it } from "vitest";
-import type { DeviceTraits, Gpu } from "../../src/gpu/gpu.ts";
+import type { Gpu } from "../../src/gpu/gpu.ts";
 import { parameterBytes } from "../../src/gpu/kernel.ts";
+import type { DeviceTraits } from "../../src/gpu/traits.ts";
 import { float16ToFloat32, float32ToFloat16 } from "../../src/io/float16.ts";
 import { type Launch, type Op, type Operands, sizeOf, type TensorType, type Variant } from "../../src/ops/op.ts";
 import { inNode, testGpu } from "../gpu.ts";

@@ -1,6 +1,6 @@
 // What a pipeline's folder holds and would need on a device, told from configs and checkpoint headers alone.
 import { ReimagenError } from "../../errors.ts";
-import type { DeviceTraits } from "../../gpu/gpu.ts";
+import type { DeviceTraits } from "../../gpu/traits.ts";
 import { weightsOf } from "../../graph/graph.ts";
 import { openCheckpoint, selectTensors } from "../../io/checkpoint.ts";
 import { type Folder, readText, subfolder } from "../../io/folder.ts";

@@ -1,6 +1,6 @@
 // What a part of a pipeline needs of a device, told before anything is loaded, and how it is made to fit.
 import { ReimagenError } from "../../errors.ts";
-import type { DeviceTraits } from "../../gpu/gpu.ts";
+import type { DeviceTraits } from "../../gpu/traits.ts";
 import { compileGraph, type Plan, persistentBytes } from "../../graph/compile.ts";
 import { costOf } from "../../graph/cost.ts";
 import { type Graph, weightsOf } from "../../graph/graph.ts";

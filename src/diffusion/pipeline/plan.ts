@@ -1,6 +1,6 @@
 // What will be on the device while a request is drawn, decided before anything is loaded.
 import { ReimagenError } from "../../errors.ts";
-import type { DeviceTraits } from "../../gpu/gpu.ts";
+import type { DeviceTraits } from "../../gpu/traits.ts";
 import type { Graph } from "../../graph/graph.ts";
 import { checkInteger } from "../range.ts";
 import type { PipelineDefinition, TextConfig } from "./definition.ts";
