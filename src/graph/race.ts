@@ -33,14 +33,14 @@ export interface Placed {
 }
 
 /** A dispatch and its batches so far, milliseconds a run. */
-interface Racer {
-  readonly dispatch: Dispatch;
+interface Racer<Entry> {
+  readonly dispatch: Entry;
   readonly runs: number;
   readonly times: number[];
 }
 
 /** Milliseconds a run, of so many in a batch. */
-type Time = (dispatch: Dispatch, runs: number) => Promise<number>;
+type Time<Entry> = (dispatch: Entry, runs: number) => Promise<number>;
 
 /**
  * Times dispatches and ranks them: first the one to take, then by time. To take is `usual`, an index or -1, unless another is clearly faster in a
@@ -50,30 +50,40 @@ export async function race(gpu: Gpu, dispatches: readonly Dispatch[], usual: num
   // On a software adapter with its cores taken, the device's clock made worse choices than the wall clock.
   const clock = gpu.traits.timestamps && !gpu.traits.software ? "device" : "wall";
   const timer = new PassTimer(gpu, clock === "device");
-  const time: Time = async (dispatch, runs) => {
+  const time: Time<Dispatch> = async (dispatch, runs) => {
     const { device, wall } = await timer.time((pass) => encodeRuns(pass, dispatch, runs));
     // A clock that says nothing, or more than there was, is none.
     return (device && device <= wall ? device : wall) / runs;
   };
   try {
-    const first: number[] = [];
-    for (const dispatch of dispatches) first.push(Math.min(await time(dispatch, 1), await time(dispatch, 1)));
-    const most = hopeless * Math.max(Math.min(...first), blur[clock]);
-    const racers = new Map<number, Racer>();
-    for (const [i, dispatch] of dispatches.entries())
-      if (first[i]! <= most) racers.set(i, { dispatch, runs: await runsFor(batch[clock], dispatch, time), times: [] });
-    await takeTurns([...racers.values()], time);
-    const placed = dispatches
-      .map((_, index): Placed => ({ index, milliseconds: Math.min(...(racers.get(index)?.times ?? [first[index]!])) }))
-      .sort((a, b) => a.milliseconds - b.milliseconds);
-    const [fastest] = placed;
-    const known = racers.get(usual);
-    if (!fastest || fastest.index === usual || !known) return placed;
-    if (await standsOut(racers.get(fastest.index)!, known, time)) return placed;
-    return [placed.find(({ index }) => index === usual)!, ...placed.filter(({ index }) => index !== usual)];
+    return await rank(dispatches, usual, clock, time);
   } finally {
     timer.dispose();
   }
+}
+
+/** The race by `time`, which tells milliseconds a run of so many in a batch, as finely as `clock`. */
+export async function rank<Entry>(
+  dispatches: readonly Entry[],
+  usual: number,
+  clock: keyof typeof batch,
+  time: Time<Entry>,
+): Promise<Placed[]> {
+  const first: number[] = [];
+  for (const dispatch of dispatches) first.push(Math.min(await time(dispatch, 1), await time(dispatch, 1)));
+  const most = hopeless * Math.max(Math.min(...first), blur[clock]);
+  const racers = new Map<number, Racer<Entry>>();
+  for (const [i, dispatch] of dispatches.entries())
+    if (first[i]! <= most) racers.set(i, { dispatch, runs: await runsFor(batch[clock], dispatch, time), times: [] });
+  await takeTurns([...racers.values()], time);
+  const placed = dispatches
+    .map((_, index): Placed => ({ index, milliseconds: Math.min(...(racers.get(index)?.times ?? [first[index]!])) }))
+    .sort((a, b) => a.milliseconds - b.milliseconds);
+  const [fastest] = placed;
+  const known = racers.get(usual);
+  if (!fastest || fastest.index === usual || !known) return placed;
+  if (await standsOut(racers.get(fastest.index)!, known, time)) return placed;
+  return [placed.find(({ index }) => index === usual)!, ...placed.filter(({ index }) => index !== usual)];
 }
 
 /** Encodes a dispatch so many times. */
@@ -84,7 +94,7 @@ export function encodeRuns(pass: GPUComputePassEncoder, { pipeline, group, workg
 }
 
 /** Runs that take so many milliseconds together. */
-async function runsFor(milliseconds: number, dispatch: Dispatch, time: Time): Promise<number> {
+async function runsFor<Entry>(milliseconds: number, dispatch: Entry, time: Time<Entry>): Promise<number> {
   for (let runs = 1; ; ) {
     const each = await time(dispatch, runs);
     if (runs * each >= milliseconds / 1.5 || runs >= mostRuns) return runs;
@@ -94,7 +104,7 @@ async function runsFor(milliseconds: number, dispatch: Dispatch, time: Time): Pr
 }
 
 /** Takes batches in turns, so that what else the machine does falls on all, until the times of all that are still in the race are known. */
-async function takeTurns(racers: readonly Racer[], time: Time): Promise<void> {
+async function takeTurns<Entry>(racers: readonly Racer<Entry>[], time: Time<Entry>): Promise<void> {
   const begun = performance.now();
   let field = racers;
   for (let round = 0; round === 0 || !field.every(isKnown); round++) {
@@ -105,13 +115,13 @@ async function takeTurns(racers: readonly Racer[], time: Time): Promise<void> {
   }
 }
 
-function isKnown({ times }: Racer): boolean {
+function isKnown({ times }: Racer<unknown>): boolean {
   const sorted = times.toSorted((a, b) => a - b);
   return times.length >= agreeing && sorted[agreeing - 1]! <= agreement * sorted[0]!;
 }
 
 /** Whether one is clearly faster than another in rounds of the two alone: whatever slows the machine for longer slows both. */
-async function standsOut(challenger: Racer, usual: Racer, time: Time): Promise<boolean> {
+async function standsOut<Entry>(challenger: Racer<Entry>, usual: Racer<Entry>, time: Time<Entry>): Promise<boolean> {
   const ratios: number[] = [];
   for (let round = 0; round < duelRounds; round++) {
     const own = await time(challenger.dispatch, challenger.runs);

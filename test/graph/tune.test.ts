@@ -96,25 +96,21 @@ describe("a wrong kernel that comes first and is fast", () => {
 });
 
 describe("the usual kernel", () => {
-  /** The sum with the vec4 kernel twice, the first of them over so many times as many workgroups as it needs. */
-  const twins = (workgroups: number): Op<AddAttributes> => {
+  /** The sum with the vec4 kernel twice, the first of them over many times as many workgroups as it needs. */
+  const twins = (): Op<AddAttributes> => {
     const usual: (typeof add.variants)[number] = {
       ...vec4!,
       name: "add.usual",
       launch(...told) {
         const { workgroups: needed, ...launch } = vec4!.launch(...told);
-        return { ...launch, workgroups: [needed[0] * workgroups, needed[1], needed[2]] };
+        return { ...launch, workgroups: [needed[0] * 4000, needed[1], needed[2]] };
       },
     };
     return { ...add, variants: [usual, vec4!, simple!] };
   };
 
-  it("stays where another is no faster", async () => {
-    expect((await tuned(twins(1), 64)).choice.variant).toBe("add.usual");
-  });
-
   it("gives way to one that is clearly faster", async () => {
-    const { found, choice } = await tuned(twins(4000), 64);
+    const { found, choice } = await tuned(twins(), 64);
     const [{ ranking, wrong }] = [...found.values()] as [Tuned];
     expect(wrong).toEqual([]);
     expect(choice.variant).toBe(ranking[0]!.variant);
