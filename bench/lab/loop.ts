@@ -184,7 +184,13 @@ function inputsOf(config: ModelConfig, shape: ReimagenShape): GenerationInputs {
     seeds,
   };
   return {
-    conditions: reimagenConditions(config, { prompt: text(1), empty: text(2), captions }, 1, shape, noisedLow),
+    conditions: reimagenConditions(
+      config,
+      { prompt: text(1), empty: text(2), captions },
+      cosineSchedule,
+      shape,
+      noisedLow,
+    ),
     seeds,
     coefficients,
     guidance: Array.from({ length: pictures }, () => steps),

@@ -24,6 +24,7 @@ export const imagenSize: ModelConfig = {
   time_dim: 2816,
   cond_channels: 0,
   low_factor: 4,
+  residual_std: 0,
   neighbors: true,
 };
 

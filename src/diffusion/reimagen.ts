@@ -4,12 +4,13 @@ import { ReimagenError } from "../errors.ts";
 import type { TensorData } from "../graph/executor.ts";
 import { type ModelConfig, sizeUnit } from "../models/config.ts";
 import { type Probe, type RequestShape, reimagen } from "../models/reimagen.ts";
+import { residualCoefficients } from "../models/residual.ts";
 import { neighborTables, type Shown, shortTables, stepTables } from "../models/tables.ts";
 import type { Conditioning } from "./guidance.ts";
 import type { Conditions } from "./inputs.ts";
 import type { DenoisingModel, LoopShape } from "./loop.ts";
 import { type Extent, type LowPictures, lowInputs, noisedLow } from "./low.ts";
-import type { AlphaSigma } from "./schedule.ts";
+import { type AlphaSigma, alphaSigma, type NoiseSchedule } from "./schedule.ts";
 
 /** What distinguishes the model's graph for one request from that for another. */
 export interface ModelShape extends RequestShape {
@@ -84,11 +85,16 @@ export interface NoisedLow {
   readonly seeds: readonly number[];
 }
 
-/** What is written into its inputs, except the neighbours' pictures. `timestepUnit`: what one unit of a timestep is to the model, whose time runs from 0 to 1. */
+/** What one unit of a schedule's timestep is to the model, whose time runs from 0 to 1. */
+export function timestepUnit({ kind }: NoiseSchedule): number {
+  return kind === "cosine" ? 1 : 1 / 1000;
+}
+
+/** What is written into its inputs, except the neighbours' pictures. */
 export function reimagenConditions(
   config: ModelConfig,
   texts: RequestTexts,
-  timestepUnit: number,
+  schedule: NoiseSchedule,
   shape: RequestShape,
   low?: NoisedLow,
 ): Conditions {
@@ -98,12 +104,16 @@ export function reimagenConditions(
     request.set("level", Float32Array.of(low.level));
   }
   const { height, width } = extentOf(config, low?.pictures);
+  const { residual_std: std } = config;
   return {
     request,
     step(timestep, shown) {
       const evaluations = shown.map((conditioning) => shownOf(texts, conditioning));
       return new Map<string, TensorData>([
-        ["t", Float32Array.of(timestep * timestepUnit)],
+        ["t", Float32Array.of(timestep * timestepUnit(schedule))],
+        ...(low && std
+          ? [["residual", residualCoefficients(std, alphaSigma(schedule, timestep), low.scales)] as const]
+          : []),
         ...stepTables(config, evaluations, [height, width]),
         ...(shape.shortSteps ? shortTables(config, evaluations.slice(0, shape.pictures), [height, width]) : []),
       ]);

@@ -18,6 +18,7 @@ import {
   reimagenConditions,
   reimagenModel,
   textRows,
+  timestepUnit,
   usualLow,
 } from "./reimagen.ts";
 import { stepCoefficients } from "./samplers.ts";
@@ -93,9 +94,9 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
     empty: tokenizer.tokenize("", config.text_len),
     captions: neighbors.map(({ caption }, i) => encode(`caption of neighbour ${i + 1}`, caption)),
   };
-  const [timestepUnit, last] = schedule.kind === "cosine" ? [1, 1] : [1 / 1000, schedule.alphaSquared.length - 1];
-  const time = noiseLevel * last;
-  const noised = low && { pictures: low, level: time * timestepUnit, scales: alphaSigma(schedule, time), seeds };
+  const time = noiseLevel * (schedule.kind === "cosine" ? 1 : schedule.alphaSquared.length - 1);
+  const level = time * timestepUnit(schedule);
+  const noised = low && { pictures: low, level, scales: alphaSigma(schedule, time), seeds };
   const evaluations = guidance.flat().some(({ base }) => base) ? 2 : 1;
   const shape: ReimagenShape = {
     storage,
@@ -111,7 +112,7 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
     ...(coefficients[0]!.weights && { remembered: rememberedAnswers }),
   };
   const inputs: GenerationInputs = {
-    conditions: reimagenConditions(config, texts, timestepUnit, shape, noised),
+    conditions: reimagenConditions(config, texts, schedule, shape, noised),
     seeds,
     coefficients,
     guidance,

@@ -33,6 +33,11 @@ export interface ModelConfig {
   readonly cond_channels: number;
   /** Of a super-resolution stage: how many times larger than the low-resolution picture it draws. 4 when absent. */
   readonly low_factor: number;
+  /**
+   * Of a super-resolution stage that predicts v: by how much (standard deviation, values in [-1, 1]) a picture differs from its low-resolution one,
+   * upsampled. Given, the network's output is that difference alone, scaled to one (`aroundLow`). 0 when absent: it predicts all.
+   */
+  readonly residual_std: number;
   /** Denoising steps that suit it. When absent as in `defaultSettings`, or for a super-resolution stage in `upscalingSettings`. */
   readonly steps?: number;
   /** Whether it sees neighbours. True when absent. */
@@ -52,7 +57,7 @@ const numbers = [
   "vocab",
   "time_dim",
 ] as const;
-const optional = { cond_channels: 0, low_factor: 4, neighbors: true };
+const optional = { cond_channels: 0, low_factor: 4, residual_std: 0, neighbors: true };
 const perLevel = ["channels", "blocks", "down_attention", "up_attention", "self_attention"] as const;
 
 /** Reads and checks a config. Throws `config`, naming the key. */
@@ -99,6 +104,10 @@ export function readConfig(name: string, text: string): ModelConfig {
     fail(`cond_channels must be 0 or 3, got ${JSON.stringify(json.cond_channels)}`);
   for (const key of ["low_factor", "steps"] as const)
     if (!positive(config[key] ?? 1)) fail(`${key} must be a positive integer, got ${JSON.stringify(json[key])}`);
+  if (!(Number.isFinite(config.residual_std) && config.residual_std >= 0))
+    fail(`residual_std must be a number from 0 up, got ${JSON.stringify(json.residual_std)}`);
+  if (config.residual_std && !(config.cond_channels && config.prediction === "v"))
+    fail("residual_std needs cond_channels 3 and prediction v");
   if (typeof config.neighbors !== "boolean")
     fail(`neighbors must be true or false, got ${JSON.stringify(json.neighbors)}`);
   checkArithmetic(config, fail);

@@ -2,6 +2,7 @@
 import type { GraphBuilder, Value } from "../graph/graph.ts";
 import { add, embedding, layerNorm, linear, meanPool, timestepFeatures } from "../graph/layers.ts";
 import { levelSide, type ModelConfig } from "./config.ts";
+import { aroundLow } from "./residual.ts";
 import { textEncoder } from "./text_encoder.ts";
 import { type Conditions, downStack, middleEntry, neighborTokensOf, stem, upStack } from "./unet.ts";
 
@@ -32,7 +33,7 @@ const TIME_FEATURES = 128;
  * Inputs it declares, per request: `text.ids` u32 [texts + neighbors, text_len] (prompts, then captions), `text.table` u32 [.., 1, 2],
  * `text.lengths` u32 [..], `neighbor.images` [neighbors, S, S, 3] in [-1, 1], `neighbor.table.down.<level>` u32.
  * `level` [1] for super-resolution stages: the noise that was added to `low`, as a time. Models that see no neighbours have no `neighbor.*`.
- * Per step: `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down.<level>`, `table.middle` and
+ * Per step: `residual` [8] where the config has `residual_std` (`residualCoefficients` makes them), `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down.<level>`, `table.middle` and
  * `table.up.<level>` u32 [B, segments, 2] and, with short steps, `table.short.<level>` u32 [pictures, segments, 2] (`tables.ts` fills them).
  */
 export function reimagen(
@@ -77,6 +78,7 @@ export function reimagen(
   // Both evaluations of a picture see the same x: its stem is computed once.
   const copies = g.constant(rowsOf(batch, shape.pictures), [batch]);
   const both = (value: Value) => (shape.evaluations > 1 ? embedding(g, value, copies) : value);
+  const finished = (output: Value) => (low && config.residual_std ? aroundLow(g, both(x), both(low), output) : output);
   const long = () => {
     const skips = downStack(g, config, both(entry), conditions, down);
     for (const [i, skip] of skips.entries()) probe?.(`down.skip${i}`, skip);
@@ -85,16 +87,17 @@ export function reimagen(
   probe?.("text.tokens", text);
   probe?.("embedding", conditions.embedding);
   for (const [level, tokens] of neighbors?.entries() ?? []) probe?.(`neighbors.level${level}`, tokens);
-  if (!shape.shortSteps) return long();
+  if (!shape.shortSteps) return finished(long());
   const firstRows = g.constant(rowsOf(shape.pictures, shape.pictures), [shape.pictures]);
   const short = downTables(g, config, "table.short", shape.pictures, "step");
-  return g.either(long, () => {
+  const output = g.either(long, () => {
     // Told the same time and text, the evaluations differ from where they meet neighbours.
     const own: Conditions = { embedding: embedding(g, conditions.embedding, firstRows), text };
     const skips = downStack(g, config, entry, own, short);
     const h = both(middleEntry(g, config, skips, own));
     return upStack(g, config, h, skips.map(both), conditions, neighbors, tables);
   });
+  return finished(output);
 }
 
 /** The neighbours, each with its own caption, at t = 0 and beside a blank low-resolution picture: tokens of each level. */

@@ -7,11 +7,11 @@ import { openFileSource } from "./file-source.ts";
 
 /** The files of a checkpoint folder; the weights are opened when they are read. Throws `checkpoint` naming a file that cannot be read. */
 export async function openModel(folder: string): Promise<ModelFiles> {
-  const [config, tokenizer] = await Promise.all(
-    ["config.json", "tokenizer.json"].map((file) => text(join(folder, file))),
-  );
+  // One after the other, so that a folder that lacks both always has the same error.
+  const config = await text(join(folder, "config.json"));
+  const tokenizer = await text(join(folder, "tokenizer.json"));
   const weights = () => openFileSource(join(folder, "model.safetensors"));
-  return { name: basename(folder), config: config!, tokenizer: tokenizer!, weights };
+  return { name: basename(folder), config, tokenizer, weights };
 }
 
 async function text(path: string): Promise<string> {

@@ -46,7 +46,7 @@ it("draws the same, to the last bit, for one picture and for several, from any s
     });
     const texts = { prompt: text(3), empty: { ...text(40), length: 1 }, captions: [text(7), text(11)] };
     const inputs: GenerationInputs = {
-      conditions: reimagenConditions(config, texts, 1, shape),
+      conditions: reimagenConditions(config, texts, cosineSchedule, shape),
       seeds: Array.from({ length: pictures }, (_, i) => 5 + i),
       coefficients: stepCoefficients(cosineSchedule, "v", samplingSettings({ steps: 2 })),
       guidance: Array.from({ length: pictures }, () => [neighborStep, neighborStep]),

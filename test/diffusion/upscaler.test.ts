@@ -272,6 +272,11 @@ describe("a config", () => {
   it.each<[object, RegExp]>([
     [{ cond_channels: 4 }, /^super\/config.json: cond_channels must be 0 or 3, got 4$/],
     [{ low_factor: 0 }, /^super\/config.json: low_factor must be a positive integer, got 0$/],
+    [{ residual_std: -1 }, /^super\/config.json: residual_std must be a number from 0 up, got -1$/],
+    [
+      { residual_std: 0.1, prediction: "x0" },
+      /^super\/config.json: residual_std needs cond_channels 3 and prediction v$/,
+    ],
     [{ low_factor: 3 }, /^super\/config.json: size 64 must be a multiple of low_factor 3$/],
     [{ steps: 1.5 }, /^super\/config.json: steps must be a positive integer, got 1.5$/],
     [{ neighbors: "no" }, /^super\/config.json: neighbors must be true or false, got "no"$/],

@@ -1,10 +1,12 @@
 // The model as one step on recorded inputs, for tests that hold it against PyTorch.
+import { type AlphaSigma, alphaSigma, cosineSchedule } from "../../src/diffusion/schedule.ts";
 import { compileGraph } from "../../src/graph/compile.ts";
 import { createExecutor, type Executor } from "../../src/graph/executor.ts";
 import { GraphBuilder, type Value, weightsOf } from "../../src/graph/graph.ts";
 import { type Safetensors, toFloat32 } from "../../src/io/safetensors.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
 import { reimagen } from "../../src/models/reimagen.ts";
+import { residualCoefficients } from "../../src/models/residual.ts";
 import { neighborTables, stepTables } from "../../src/models/tables.ts";
 import { loadWeights } from "../../src/models/weights.ts";
 import { testGpu } from "../gpu.ts";
@@ -59,6 +61,11 @@ export async function runModel(example: Example, probe?: (name: string, value: V
     executor.write("level", await floats(recorded, "in.level"));
   }
   executor.write("t", await floats(recorded, "in.t"));
+  if (config.residual_std) {
+    const [at, level] = [(await floats(recorded, "in.t"))[0]!, (await floats(recorded, "in.level"))[0]!];
+    const scales = [at, level].map((time) => alphaSigma(cosineSchedule, time)) as [AlphaSigma, AlphaSigma];
+    executor.write("residual", residualCoefficients(config.residual_std, ...scales));
+  }
   const shown = example.shown.map((count) => ({ text: text(0), neighbors: { first: 0, count } }));
   for (const [input, table] of stepTables(config, shown, extent)) executor.write(input, table);
 

@@ -32,13 +32,16 @@ def v_of(prediction, t, noisy, kind):
     return prediction if kind == "v" else (alpha * noisy - prediction) / sigma.clamp(min=0.02)
 
 
-def loss(prediction, x, t, noise, kind, weight=None):
-    """Mean square error of v. A model that predicts x0 is judged by the v that follows from it. weight [B, 1, S, S]: of each pixel."""
+def loss(prediction, x, t, noise, kind, weight=None, scale=None):
+    """Mean square error of v. A model that predicts x0 is judged by the v that follows from it. weight [B, 1, S, S]: of each pixel;
+    scale [B]: what v is made of the network's output by, so that the error is that of the output."""
     alpha, sigma = levels(t)
     if kind == "v":
         error = (prediction - (alpha * noise - sigma * x)).square()
     else:
         error = ((prediction - x) / sigma.clamp(min=0.02)).square()
+    if scale is not None:
+        error = error / scale.square()[:, None, None, None]
     return error.mean() if weight is None else (error * weight).mean() / weight.mean()
 
 

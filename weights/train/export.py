@@ -38,7 +38,7 @@ def main():
     if config.cond_channels:
         described.update(low_factor=saved["plan"]["low"]["factor"], steps=saved["plan"]["low"]["steps"])
     else:
-        del described["neighbors"]
+        del described["neighbors"], described["residual_std"]
     (options.folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
     if (options.folder / "tokenizer.json").resolve() != TOKENIZER.resolve():
         shutil.copyfile(TOKENIZER, options.folder / "tokenizer.json")

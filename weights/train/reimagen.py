@@ -42,6 +42,9 @@ class Config:
     time_dim: int = 512
     cond_channels: int = 0  # 3 for a super-resolution stage: the upsampled low-resolution picture
     neighbors: bool = True  # False for a stage that sees none
+    # Of a super-resolution stage: by how much (standard deviation, values in [-1, 1]) a picture differs from its low-resolution one,
+    # upsampled. Given, the network only predicts that difference, scaled to one; 0: it predicts all.
+    residual_std: float = 0.0
 
 
 class RMSNorm(nn.Module):
@@ -253,7 +256,12 @@ class ReImagen(nn.Module):
         contexts = [(text, mask)] * len(self.up)
         if neighbors is not None:
             contexts = [(torch.cat([text, n.to(text.dtype)], 1), torch.cat([mask, seen], 1)) for n, seen in neighbors]
-        return self.up_stack(h, skips, embedding, contexts)
+        output = self.up_stack(h, skips, embedding, contexts)
+        if not self.config.residual_std:
+            return output
+        of_x, of_low, of_output = (part[:, None, None, None] for part in around_low(t, level, self.config.residual_std))
+        noisy, low = x.split(3, 1)
+        return of_x * noisy + of_low * low + of_output * output.to(noisy.dtype)
 
 
 def attend(query, key, value, bias):
@@ -285,6 +293,19 @@ def cosine(t):
     """alpha and sigma of the variance-preserving cosine schedule."""
     angle = t * math.pi / 2
     return angle.cos(), angle.sin()
+
+
+def around_low(t, level, std):
+    """v in terms of the noisy picture, the low-resolution one as the model sees it, and the network's output; scales [B] each.
+
+    Preconditioning (Karras et al., 2022, section 5) around the low-resolution picture: given that alone, a picture is taken for normal with
+    mean low / alpha(level) and variance std^2 + (sigma / alpha)(level)^2; the noisy picture moves the mean and narrows the variance, and what
+    the network says is how many deviations from that mean the picture lies.
+    """
+    (alpha, sigma), (low_alpha, low_sigma) = cosine(t), cosine(level)
+    variance = std**2 + (low_sigma / low_alpha).square()
+    spread = alpha.square() * variance + sigma.square()
+    return alpha * sigma * (1 - variance) / spread, -sigma / (spread * low_alpha), -(variance / spread).sqrt()
 
 
 def split_heads(x, heads):

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from captions import scene_caption
 from diffusion import add_noise, draw_levels, loss, sample, upsampled
 from png import grid, write_png
+from reimagen import around_low
 from scenes import Recipe, Scenes, Slot
 
 KINDS = "beach grass night underwater table red moon snow sunset road mountain space".split()
@@ -29,6 +30,7 @@ class Sheet:
         self.scenes = Scenes(
             art, tokenizer, config.text_len, recipe, 7, names, size=config.size, crop=plan.get("crop")
         )
+        self.std = config.residual_std
         self.device, self.kind, self.low, self.shows = device, plan["prediction"], plan.get("low"), config.neighbors
         rng = random.Random(5)
         names = [*first[2:: len(first) // HELD_OUT][:HELD_OUT], *art.trained[77:: len(art.trained) // TRAINED][:TRAINED]]
@@ -89,4 +91,5 @@ class Sheet:
         if self.low:
             entry = torch.cat([entry, batch["low"]], 1)
         prediction = model(entry, self.levels, batch["ids"], seen, batch.get("level")).float()
-        return round(loss(prediction, batch["x"], self.levels, batch["noise"], self.kind).item(), 5)
+        scale = around_low(self.levels, batch["level"], self.std)[2] if self.std else None
+        return round(loss(prediction, batch["x"], self.levels, batch["noise"], self.kind, scale=scale).item(), 5)

@@ -6,17 +6,19 @@ import hashlib
 import json
 import math
 import os
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from art import read_art
 from diffusion import add_noise, draw_levels, loss, upsampled
 from muon import Muon
-from reimagen import Config, ReImagen
+from reimagen import Config, ReImagen, around_low
 from scenes import Recipe, Scenes
 from sheet import Sheet
 from tensors import read_safetensors
@@ -64,18 +66,20 @@ def main():
     scenes = Scenes(art, tokenizer, config.text_len, recipe, plan["seed"], size=config.size, crop=crop)
     sheet = Sheet(art, tokenizer, plan, config, device)
 
-    model = ReImagen(config)
-    if options.start:
+    model, checkpoint = ReImagen(config), options.out / "checkpoint.pt"
+    if options.start and not checkpoint.exists():
         start = options.start / "model.safetensors"
-        model.load_state_dict(read_safetensors(start))
-        plan["start"] = hashlib.sha256(start.read_bytes()).hexdigest()
+        taken = take_over(model, read_safetensors(start))
+        plan["start"] = dict(sha256=hashlib.sha256(start.read_bytes()).hexdigest(), tensors=taken)
+        print(f"begins with {taken} of {len(model.state_dict())} tensors of {start}", flush=True)
     model = model.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
     optimizers = optimizers_of(model, plan["rate"])
     state = dict(step=0, seconds=0.0, cpu_seconds=0.0)
-    checkpoint = options.out / "checkpoint.pt"
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
+        if "start" in saved["plan"]:
+            plan["start"] = saved["plan"]["start"]
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         for optimizer, kept in zip(optimizers, saved["optimizers"]):
@@ -91,6 +95,8 @@ def main():
         torch.save(whole, checkpoint.with_suffix(".new"))
         os.replace(checkpoint.with_suffix(".new"), checkpoint)
 
+    std = config.residual_std
+
     def loss_of(batch):
         noisy = add_noise(batch["x"], batch["t"], batch["noise"])
         entry = torch.cat([noisy, batch["low"]], 1) if low else noisy
@@ -101,7 +107,8 @@ def main():
             entry = entry.contiguous(memory_format=torch.channels_last)
             prediction = model(entry, batch["t"], batch["ids"], seen, batch.get("level"))
         weight = 1 + (plan["thing_weight"] - 1) * batch["things"]
-        return loss(prediction.float(), batch["x"], batch["t"], batch["noise"], kind, weight)
+        scale = around_low(batch["t"], batch["level"], std)[2] if std else None
+        return loss(prediction.float(), batch["x"], batch["t"], batch["noise"], kind, weight, scale)
 
     step_loss = torch.compile(loss_of) if options.compile else loss_of
     loader = DataLoader(
@@ -153,6 +160,23 @@ def main():
     print(f"{state['step']} steps, {state['seconds'] / 3600:.2f} hours: {checkpoint}")
 
 
+def take_over(model, weights):
+    """Gives the model the tensors that fit, those of a model with fewer levels to its coarsest ones. -> how many."""
+    own = model.state_dict()
+    levels = 1 + max(int(found[1]) for name in weights if (found := re.match(r"down\.(\d+)\.", name)))
+    more, taken = len(model.config.channels) - levels, 0
+    for name, tensor in weights.items():
+        name = re.sub(r"^((?:down|up)(?:_attn)?|shrink|grow|neighbor|neighbor_pos)\.(\d+)", lambda found: f"{found[1]}.{int(found[2]) + more}", name)
+        if name.startswith("neighbor_pos.") and name in own:
+            before, after = (round(len(table) ** 0.5) for table in (tensor, own[name]))
+            square = tensor.float().T.unflatten(1, (before, before))[None]
+            tensor = F.interpolate(square, (after, after), mode="bilinear")[0].flatten(1).T
+        if name in own and own[name].shape == tensor.shape:
+            own[name].copy_(tensor)
+            taken += 1
+    return taken
+
+
 def optimizers_of(model, rate):
     """Muon for what lies between layers; AdamW for vectors, tables, and what makes and reads pictures."""
     outer = [*model.text.embed.parameters(), *model.text.relative.parameters(), *model.stem.parameters(), *model.out.parameters()]
@@ -184,7 +208,7 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint.pt, log.jsonl and sheets")
-    parser.add_argument("--start", type=Path, help="folder of weights to begin with; the model card says which, by SHA-256")
+    parser.add_argument("--start", type=Path, help="folder of weights to begin with, as far as their tensors fit; the checkpoint keeps their SHA-256")
     parser.add_argument("--steps", type=int, help="in all, earlier runs included; the rate falls over the last of them")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
