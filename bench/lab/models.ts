@@ -26,6 +26,7 @@ export const imagenSize: ModelConfig = {
   low_factor: 4,
   residual_std: 0,
   neighbors: true,
+  attention_pos: false,
 };
 
 /** The stages of a cascade of Re-Imagen's size, 3.6 thousand million parameters together; those above the base with most of them at few pixels, as Imagen's have. */

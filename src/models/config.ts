@@ -42,6 +42,11 @@ export interface ModelConfig {
   readonly steps?: number;
   /** Whether it sees neighbours. True when absent. */
   readonly neighbors: boolean;
+  /**
+   * Whether attention that sees neighbours knows where: positions are added to its queries, and to the neighbours' keys and values. Not for
+   * super-resolution, which draws any size. False when absent.
+   */
+  readonly attention_pos: boolean;
 }
 
 const numbers = [
@@ -57,7 +62,7 @@ const numbers = [
   "vocab",
   "time_dim",
 ] as const;
-const optional = { cond_channels: 0, low_factor: 4, residual_std: 0, neighbors: true };
+const optional = { cond_channels: 0, low_factor: 4, residual_std: 0, neighbors: true, attention_pos: false };
 const perLevel = ["channels", "blocks", "down_attention", "up_attention", "self_attention"] as const;
 
 /** Reads and checks a config. Throws `config`, naming the key. */
@@ -110,6 +115,10 @@ export function readConfig(name: string, text: string): ModelConfig {
     fail("residual_std needs cond_channels 3 and prediction v");
   if (typeof config.neighbors !== "boolean")
     fail(`neighbors must be true or false, got ${JSON.stringify(json.neighbors)}`);
+  if (typeof config.attention_pos !== "boolean")
+    fail(`attention_pos must be true or false, got ${JSON.stringify(json.attention_pos)}`);
+  if (config.attention_pos && (config.cond_channels || !config.neighbors))
+    fail("attention_pos needs cond_channels 0 and neighbors true");
   checkArithmetic(config, fail);
   return config;
 }

@@ -120,7 +120,7 @@ export function upStack(
   const last = config.channels.length - 1;
   const remaining = [...skips];
   const contexts = (level: number) => (neighbors ? [conditions.text, neighbors[level]!] : [conditions.text]);
-  let h = contextAttention(g, config, "mid_attn", entry, true, contexts(last), tables.middle);
+  let h = contextAttention(g, config, "mid_attn", entry, true, contexts(last), tables.middle, config.attention_pos);
   h = residualBlock(g, config, "mid2", h, config.channels[last]!, conditions);
   for (let level = last; level >= 0; level--) {
     const channels = config.channels[level]!;
@@ -136,6 +136,7 @@ export function upStack(
           config.self_attention[level]!,
           contexts(level),
           table,
+          config.attention_pos,
         );
     }
     if (level > 0)
@@ -186,7 +187,10 @@ function residualBlock(
   });
 }
 
-/** One softmax over self (where `own`) ++ each context; keys and values of the contexts do not depend on x. */
+/**
+ * One softmax over self (where `own`) ++ each context; keys and values of the contexts do not depend on x. `positions`: whether queries, own keys and
+ * values, and those of the second context, the neighbours, get positions.
+ */
 function contextAttention(
   g: GraphBuilder,
   config: ModelConfig,
@@ -195,16 +199,25 @@ function contextAttention(
   own: boolean,
   contexts: readonly Tokens[],
   table: Value,
+  positions = false,
 ): Value {
-  const channels = x.type.shape[3]!;
+  const [, height, width, channels] = x.type.shape as [number, number, number, number];
   const weights = namedWeights(g);
+  const positioned = (value: Value, which: string) => {
+    const extent = value.type.shape.at(-1)!;
+    const shape = [height, width, extent];
+    return add(g, value, g.weight(`${name}.${which}_pos`, [height * width, extent], "plain", shape));
+  };
   return g.scope(name, () => {
     const h = groupNorm(g, x, { ...weights.norm(`${name}.norm`, channels), groups: config.norm_groups });
-    const qkv = linear(g, h, weights.linear(`${name}.qkv`, (own ? 3 : 1) * channels, channels));
+    const plain = linear(g, h, weights.linear(`${name}.qkv`, (own ? 3 : 1) * channels, channels));
+    const qkv = positions ? positioned(plain, "qkv") : plain;
     const { gamma, beta } = weights.norm(`${name}.norm_context`, config.text_dim);
-    const context = contexts.map((tokens) =>
-      linear(g, layerNorm(g, tokens, gamma, beta), weights.linear(`${name}.kv_context`, 2 * channels, config.text_dim)),
-    );
+    const context = contexts.map((tokens, i) => {
+      const kv = weights.linear(`${name}.kv_context`, 2 * channels, config.text_dim);
+      const seen = linear(g, layerNorm(g, tokens, gamma, beta), kv);
+      return positions && i === 1 ? positioned(seen, "kv") : seen;
+    });
     const seen = attention(
       g,
       { q: qkv, table, segments: own ? [qkv, ...context] : context },

@@ -279,6 +279,8 @@ describe("a config", () => {
     ],
     [{ low_factor: 3 }, /^super\/config.json: size 64 must be a multiple of low_factor 3$/],
     [{ steps: 1.5 }, /^super\/config.json: steps must be a positive integer, got 1.5$/],
+    [{ attention_pos: 1 }, /^super\/config.json: attention_pos must be true or false, got 1$/],
+    [{ attention_pos: true }, /^super\/config.json: attention_pos needs cond_channels 0 and neighbors true$/],
     [{ neighbors: "no" }, /^super\/config.json: neighbors must be true or false, got "no"$/],
   ])("of %j is refused", (change, sentence) => {
     expect(() => read(change)).toThrow(sentence);

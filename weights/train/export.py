@@ -37,8 +37,9 @@ def main():
     described = dict(architecture="reimagen", prediction=prediction, schedule="cosine", **asdict(config))
     if config.cond_channels:
         described.update(low_factor=saved["plan"]["low"]["factor"], steps=saved["plan"]["low"]["steps"])
-    else:
-        del described["neighbors"], described["residual_std"]
+    for key in ("neighbors", "residual_std", "attention_pos"):
+        if described[key] == getattr(Config(), key):
+            del described[key]
     (options.folder / "config.json").write_text(json.dumps(described, indent=2) + "\n")
     if (options.folder / "tokenizer.json").resolve() != TOKENIZER.resolve():
         shutil.copyfile(TOKENIZER, options.folder / "tokenizer.json")

@@ -18,6 +18,8 @@ from torch import nn
 TIME_FREQUENCIES = 64
 RELATIVE_BUCKETS = 32
 FARTHEST_BUCKET = 128
+# Of most scenes, in shares of half a picture: where a thing's middle lies (down, right), how large it is beside a neighbour's, how far both vary.
+THING_MIDDLE, THING_SIZE, SPREAD = (0.07, 0.0), 0.67, 0.2
 
 
 @dataclass
@@ -42,6 +44,9 @@ class Config:
     time_dim: int = 512
     cond_channels: int = 0  # 3 for a super-resolution stage: the upsampled low-resolution picture
     neighbors: bool = True  # False for a stage that sees none
+    # Attention that sees neighbours knows where: its queries, and the neighbours' keys and values, have positions. Not for super-resolution,
+    # whose pictures may have any size.
+    attention_pos: bool = False
     # Of a super-resolution stage: by how much (standard deviation, values in [-1, 1]) a picture differs from its low-resolution one,
     # upsampled. Given, the network only predicts that difference, scaled to one; 0: it predicts all.
     residual_std: float = 0.0
@@ -127,7 +132,8 @@ class ResBlock(nn.Module):
 class Attention(nn.Module):
     """One softmax over self ++ context tokens (Imagen's concatenated keys and values), or over the context alone."""
 
-    def __init__(self, channels, config, own=True):
+    def __init__(self, channels, config, own=True, side=0):
+        """`side`: of the feature map, where positions are added; else 0."""
         super().__init__()
         self.heads = channels // config.head_dim
         self.own = own
@@ -136,12 +142,51 @@ class Attention(nn.Module):
         self.norm_context = nn.LayerNorm(config.text_dim)
         self.kv_context = nn.Linear(config.text_dim, 2 * channels)
         self.out = zeroed(nn.Linear(channels, channels))
+        if side:
+            self.qkv_pos = nn.Parameter(torch.zeros(side * side, self.qkv.out_features))
+            self.kv_pos = nn.Parameter(torch.zeros(side * side, 2 * channels))
 
-    def forward(self, x, context, mask):
-        """x [B, C, H, W], context [B, N, D], mask [B, N] (True = seen)."""
+    @torch.no_grad()
+    def align(self):
+        """Lets each head look first where a thing's part most likely lies in a neighbour: the scores get the logarithm of a normal density.
+
+        Where a query at p looks is (p - THING_MIDDLE) / THING_SIZE, in shares of half a picture, and -|q - a|^2 / 2 spread^2 is a product of four
+        numbers of the query and four of the key: for them each head gives up four of its dimensions. Over all tokens of a neighbour the density
+        has the mean 1, so that neighbours weigh beside other tokens what they weighed before.
+        """
+        tokens, channels = len(self.qkv_pos), self.out.in_features
+        side, wide = round(tokens**0.5), channels // self.heads
+        ticks = (torch.arange(side) + 0.5) / side * 2 - 1
+        at = torch.stack(torch.meshgrid(ticks, ticks, indexing="ij"), -1).flatten(0, 1)
+        sought = ((at - torch.tensor(THING_MIDDLE)) / THING_SIZE).clamp(-1.2, 1.2)
+        precision = (SPREAD + 0.5 / side) ** -2
+        density = (-0.5 * precision * (sought[:, None] - at[None]).square().sum(-1)).exp().mean(1)
+        one = torch.ones(tokens, 1)
+        query = torch.cat([sought, one, -(sought.square().sum(1, keepdim=True) / 2 + density.log()[:, None] / precision)], 1)
+        key = torch.cat([at, -at.square().sum(1, keepdim=True) / 2, one], 1)
+        # Scores are divided by sqrt(d) afterwards; queries and keys share the factor.
+        factor = (precision * wide**0.5) ** 0.5
+        for head in range(self.heads):
+            given = torch.arange(head * wide, head * wide + 4)
+            for linear, starts in ((self.qkv, (0, channels) if self.own else (0,)), (self.kv_context, (0,))):
+                for start in starts:
+                    linear.weight[start + given] = 0
+                    linear.bias[start + given] = 0
+            self.qkv_pos[:, given] = query * factor
+            self.kv_pos[:, given] = key * factor
+
+    def forward(self, x, context, mask, near=0):
+        """x [B, C, H, W], context [B, N, D], mask [B, N] (True = seen); the last `near` tokens are neighbours'."""
         batch, channels, height, width = x.shape
         query = self.qkv(self.norm(x).flatten(2).transpose(1, 2))
-        keys, values = self.kv_context(self.norm_context(context)).chunk(2, -1)
+        context = self.kv_context(self.norm_context(context))
+        if hasattr(self, "qkv_pos"):
+            query = query + self.qkv_pos.to(query.dtype)
+            if near:
+                text, seen = context.split((context.shape[1] - near, near), 1)
+                seen = (seen.unflatten(1, (-1, len(self.kv_pos))) + self.kv_pos.to(seen.dtype)).flatten(1, 2)
+                context = torch.cat([text, seen], 1)
+        keys, values = context.chunk(2, -1)
         if self.own:
             query, own_keys, own_values = query.chunk(3, -1)
             keys, values = torch.cat([own_keys, keys], 1), torch.cat([own_values, values], 1)
@@ -179,22 +224,28 @@ class ReImagen(nn.Module):
             self.neighbor = nn.ModuleList(nn.Linear(width, config.text_dim) for width in channels)
             self.neighbor_pos = nn.ParameterList(torch.randn(side * side, config.text_dim) * 0.02 for side in sides)
         self.mid1, self.mid2 = ResBlock(coarsest, coarsest, config), ResBlock(coarsest, coarsest, config)
-        self.mid_attn = Attention(coarsest, config)
+        self.mid_attn = Attention(coarsest, config, side=sides[-1] if config.attention_pos else 0)
 
         # Stored finest first, run coarsest first.
         self.up, self.up_attn, self.grow = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, width in enumerate(channels):
             self.up.append(nn.ModuleList(ResBlock(2 * width, width, config) for _ in range(config.blocks[level])))
-            self.up_attn.append(self._attentions(level, config.up_attention[level]))
+            self.up_attn.append(self._attentions(level, config.up_attention[level], sides[level] if config.attention_pos else 0))
             self.grow.append(nn.Conv2d(width, channels[level - 1], 3, padding=1) if level else nn.Identity())
         self.out_norm = nn.GroupNorm(config.norm_groups, channels[0])
         self.out = zeroed(nn.Conv2d(channels[0], 3 * config.patch**2, 3, padding=1))
+        self.align()
 
-    def _attentions(self, level, wanted):
+    def align(self):
+        for module in self.modules():
+            if hasattr(module, "qkv_pos"):
+                module.align()
+
+    def _attentions(self, level, wanted, side=0):
         config = self.config
         count = config.blocks[level] if wanted else 0
         own = config.self_attention[level]
-        return nn.ModuleList(Attention(config.channels[level], config, own) for _ in range(count))
+        return nn.ModuleList(Attention(config.channels[level], config, own, side) for _ in range(count))
 
     def embed(self, t, text, mask, level=None):
         """t [B], text [B, T, D], mask [B, T], level [B] of the low-resolution picture's noise -> embedding [B, time_dim]."""
@@ -218,7 +269,7 @@ class ReImagen(nn.Module):
         return h, skips
 
     def up_stack(self, h, skips, embedding, contexts):
-        """`contexts`: tokens and mask of each level, finest first. -> the prediction [B, 3, S, S]."""
+        """`contexts`: of each level, finest first, tokens, mask and how many of them are neighbours'. -> the prediction [B, 3, S, S]."""
         h = self.mid2(self.mid_attn(self.mid1(h, embedding), *contexts[-1]), embedding)
         remaining = list(skips)
         for level in reversed(range(len(self.up))):
@@ -255,7 +306,7 @@ class ReImagen(nn.Module):
         h, skips = self.down_stack(x, embedding, text, mask)
         contexts = [(text, mask)] * len(self.up)
         if neighbors is not None:
-            contexts = [(torch.cat([text, n.to(text.dtype)], 1), torch.cat([mask, seen], 1)) for n, seen in neighbors]
+            contexts = [(torch.cat([text, n.to(text.dtype)], 1), torch.cat([mask, seen], 1), n.shape[1]) for n, seen in neighbors]
         output = self.up_stack(h, skips, embedding, contexts)
         if not self.config.residual_std:
             return output

@@ -174,13 +174,16 @@ def take_over(model, weights):
         if name in own and own[name].shape == tensor.shape:
             own[name].copy_(tensor)
             taken += 1
+    if not any(name.endswith("qkv_pos") for name in weights):
+        model.align()
     return taken
 
 
 def optimizers_of(model, rate):
     """Muon for what lies between layers; AdamW for vectors, tables, and what makes and reads pictures."""
     outer = [*model.text.embed.parameters(), *model.text.relative.parameters(), *model.stem.parameters(), *model.out.parameters()]
-    tables = {id(p) for p in [*outer, *(model.neighbor_pos if model.config.neighbors else ())]}
+    positions = [p for name, p in model.named_parameters() if name.endswith("kv_pos") or name.startswith("neighbor_pos")]
+    tables = {id(p) for p in [*outer, *positions]}
     inner = [p for p in model.parameters() if p.ndim > 1 and id(p) not in tables]
     taken = {id(p) for p in inner}
     others = [p for p in model.parameters() if id(p) not in taken]
