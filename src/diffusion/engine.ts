@@ -37,6 +37,8 @@ export interface ModelFiles {
 export interface EngineOptions {
   /** Storage of activations and weights; sums are always f32. Default f32. */
   readonly storage?: "f32" | "f16";
+  /** Of matrices and kernels: `q8` keeps them in 8 bits, with a factor for each 32 inputs, made as they are loaded. Default: as `storage`. */
+  readonly weights?: "f32" | "f16" | "q8";
   /** What `tune` measured earlier on this adapter: kernels are chosen by it. */
   readonly tuning?: Tuning;
   /** Called with bytes of the weights loaded so far and in all. */
@@ -69,9 +71,14 @@ export async function createEngine(gpu: Gpu, files: ModelFiles, options: EngineO
       "config",
       `${files.name}: the tokenizer has ${tokenizer.vocabularySize} words, but the config's vocab is ${config.vocab}`,
     );
-  const definition = { config, tokenizer, storage: options.storage ?? "f32" };
+  const definition = { config, tokenizer, ...storageOf(options) };
   const resident = await makeResident(gpu, loadableOf(gpu, files, definition), options);
   return new Engine(gpu, definition, resident);
+}
+
+/** The parts of a definition that the options decide. */
+function storageOf({ storage = "f32", weights }: EngineOptions): Pick<ModelDefinition, "storage" | "weights"> {
+  return weights ? { storage, weights } : { storage };
 }
 
 /** How many neighbours a request usually has. */

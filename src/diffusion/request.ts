@@ -52,6 +52,8 @@ export interface ModelDefinition {
   readonly tokenizer: Tokenizer;
   /** Storage of activations and weights. */
   readonly storage: "f32" | "f16";
+  /** Of matrices and kernels; `storage` when absent. */
+  readonly weights?: "f32" | "f16" | "q8";
 }
 
 /** A request, decided. */
@@ -65,7 +67,7 @@ export interface Decision<Shape extends LoopShape = LoopShape> {
 
 /** Throws `prompt`, `argument` or `config`. */
 export function decide(model: ModelDefinition, request: GenerationRequest): Decision<ReimagenShape> {
-  const { config, tokenizer, storage } = model;
+  const { config, tokenizer, storage, weights } = model;
   const { neighbors = [], prompt, low, noiseLevel = 0.1 } = request;
   const pictures = countPictures("this model", config.cond_channels > 0, request);
   if (!config.neighbors && neighbors.length > 0)
@@ -100,6 +102,7 @@ export function decide(model: ModelDefinition, request: GenerationRequest): Deci
   const evaluations = guidance.flat().some(({ base }) => base) ? 2 : 1;
   const shape: ReimagenShape = {
     storage,
+    ...(weights && { weights }),
     pictures,
     evaluations,
     texts: textRows,

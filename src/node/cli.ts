@@ -25,6 +25,7 @@ import {
   tileOption,
   tuningOption,
   upscaleStepsOption,
+  weightsOption,
 } from "./commands/options.ts";
 import type { PipelineCommand } from "./commands/pipeline.ts";
 import type { HandNeighbor, RetrieverKind } from "./commands/request.ts";
@@ -94,7 +95,7 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
     .option("-o, --output <file>", "the PNG (default: out/<prompt>-<seed>.png)")
     .option("--no-sheet", "write no contact sheet (<output>.sheet.png)");
   addOptions(command, [
-    ...[...samplingOptions(), adapterOption(), modelOption()],
+    ...[...samplingOptions(), weightsOption(), adapterOption(), modelOption()],
     ...[databaseOption(), retrieverOption(), tuningOption(), jsonOption()],
   ]);
   command.optionsGroup("To enlarge what is drawn, stage by stage:");
@@ -118,7 +119,7 @@ function addGenerate(reimagen: Command, signal: AbortSignal): void {
         usualK: flags.neighbor.length > 0 ? 0 : defaultK,
         settings: settingsOf({ ...givenFlags(command, given), ...(isExample && exampleFlags(command)) }),
         ...{ size: flags.size, picture: flags.picture, noiseLevel: flags.noiseLevel },
-        ...{ upscaleSteps: flags.upscaleSteps, output: flags.output, tuning: flags.tuning },
+        ...{ upscaleSteps: flags.upscaleSteps, output: flags.output, tuning: flags.tuning, weights: flags.weights },
       },
       signal,
     );

@@ -6,6 +6,7 @@ import type { GenerationRequest } from "../../src/diffusion/request.ts";
 import { defaultSettings, type PartialSettings } from "../../src/diffusion/settings.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { adoptedGpu, testGpu } from "../gpu.ts";
+import { relativeError } from "../ops/harness.ts";
 import { tinyModel } from "../tiny-model.ts";
 import { changed, expectError, filesOf, neighbors, SIZE } from "./tiny-engine.ts";
 
@@ -52,6 +53,20 @@ describe("a seed", () => {
     const together = await Promise.all(seeds.map((seed) => draw({}, { seed })));
     for (const [i, seed] of seeds.entries()) expect(await draw({}, { seed })).toEqual(together[i]);
   });
+});
+
+it("draws nearly the same with weights of 8 bits", async () => {
+  const model = tinyModel({ channels: [64], head_dim: 32 });
+  const [exact, near] = await Promise.all(
+    (["f32", "q8"] as const).map((weights) => createEngine(gpu, filesOf(model), { weights })),
+  );
+  const request = { prompt: "a moose", neighbors: neighbors(1), settings: { steps: 3, seed: 5 } };
+  const [whole, byte] = [(await exact!.generate(request)).values, (await near!.generate(request)).values];
+  exact!.dispose();
+  near!.dispose();
+  const error = relativeError(byte.values, whole.values);
+  expect(error).toBeGreaterThan(1e-4);
+  expect(error).toBeLessThan(0.1);
 });
 
 describe("a request", () => {

@@ -47,6 +47,8 @@ export interface GenerateOptions extends StageOptions {
   readonly noiseLevel: number | undefined;
   readonly upscaleSteps: number | undefined;
   readonly storage: "f32" | "f16";
+  /** Of matrices and kernels; `storage` when undefined. */
+  readonly weights: "f32" | "f16" | "q8" | undefined;
   readonly adapter: AdapterChoice;
   /** Folders. */
   readonly database: string;
@@ -168,7 +170,9 @@ async function openEngines(
 ): Promise<[Engine, ...Engine[]]> {
   const tuning = await loadTuning(fileTuningStore(options.tuning), gpu.info);
   const onProgress = (done: number, total: number) => progress.show("loading weights", done, total);
-  const open = ({ files }: Stage) => createEngine(gpu, files, { storage: options.storage, tuning, signal, onProgress });
+  const { storage, weights } = options;
+  const open = ({ files }: Stage) =>
+    createEngine(gpu, files, { storage, ...(weights && { weights }), tuning, signal, onProgress });
   const engines: [Engine, ...Engine[]] = [await open(stages[0])];
   for (const stage of stages.slice(1)) engines.push(await open(stage));
   return engines;

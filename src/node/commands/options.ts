@@ -84,7 +84,6 @@ export const cascadeOptions = (): Option[] => [
 export const pipelineOptions = (): Option[] => [
   new Option("--negative <text>", "what the picture is to keep away from"),
   ...neighborOptions(),
-  weightsOption(),
   new Option(
     "--memory <size>",
     "what the device may hold at a time, as 6GB; more is refused, or done in tiles",
