@@ -44,8 +44,8 @@ class Step(torch.nn.Module):
 
     def forward(self, x, embedding, text, fine, coarse):
         h, skips = self.model.down_stack(x, embedding, text, all_seen(text))
-        contexts = [torch.cat([text, tokens], 1) for tokens in (fine, coarse)]
-        return self.model.up_stack(h, skips, embedding, [(context, all_seen(context)) for context in contexts])
+        contexts = [(torch.cat([text, tokens], 1), tokens.shape[1]) for tokens in (fine, coarse)]
+        return self.model.up_stack(h, skips, embedding, [(context, all_seen(context), near) for context, near in contexts])
 
 
 def all_seen(tokens):

@@ -32,7 +32,7 @@ class Recipe:
     same_family: float = 1.6  # weight of a neighbour of the same family of styles; those of other families weigh 1
     drop_neighbours: float = 0.1
     drop_text: float = 0.1
-    counts: tuple = (0.5, 0.35, 0.15)  # batches with 1, 2, 3 neighbours; empty for a stage without neighbours
+    counts: tuple = (0.5, 0.35, 0.15)  # batches with 1, 2, 3 neighbours, the rest with none; empty for a stage without neighbours
     backgrounds: int = 64  # of each kind
 
 
@@ -70,7 +70,7 @@ class Scenes:
         keep [B, K], and `samples`: what each shows and which drawings are its neighbours."""
         rng = random.Random(f"{self.seed}/{step}")
         noise = torch.Generator().manual_seed(rng.getrandbits(62))
-        k = rng.choices((1, 2, 3), self.recipe.counts)[0] if self.recipe.counts else 0
+        k = rng.choices((0, 1, 2, 3), (max(0, 1 - sum(self.recipe.counts)), *self.recipe.counts))[0] if self.recipe.counts else 0
         samples = [self.sample(rng, k) for _ in range(count)]
         return self.render(samples, noise)
 

@@ -102,7 +102,7 @@ def main():
         entry = torch.cat([noisy, batch["low"]], 1) if low else noisy
         with torch.autocast(device.type, torch.bfloat16):
             seen = None
-            if config.neighbors:
+            if "neighbours" in batch:
                 seen = model.encode_neighbors(batch["neighbours"], batch["neighbour_ids"], batch["keep"])
             entry = entry.contiguous(memory_format=torch.channels_last)
             prediction = model(entry, batch["t"], batch["ids"], seen, batch.get("level"))
