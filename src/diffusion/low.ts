@@ -69,7 +69,8 @@ export function countPictures(
 const lowNoise = 2 ** 32 - 1;
 
 /**
- * The smaller pictures as large as what is drawn, noised as diffusion does: alpha low + sigma noise, [pictures, height, width, 3]. Inputs, per
+ * The smaller pictures as large as what is drawn, noised as diffusion does, alpha low + sigma noise, `before` or `after` they are enlarged:
+ * [pictures, height, width, 3]. Inputs, per
  * request: `low` [pictures, h, w, 3] in [-1, 1], `low.key` u32 [pictures, 4], `low.coefficients` [8].
  */
 export function noisedLow(
@@ -77,13 +78,17 @@ export function noisedLow(
   { pictures, height, width }: Extent & { readonly pictures: number },
   low: Extent,
   mode: ResizeAttributes["mode"],
+  noise: "before" | "after",
 ): Value {
   return g.scope("low", () => {
     const given = g.input("low", [pictures, low.height, low.width, 3], "request");
     const fits = low.height === height && low.width === width;
-    const enlarged = fits ? given : g.apply(resize, [given], { height, width, mode });
+    const enlarged = (value: Value) => (fits ? value : g.apply(resize, [value], { height, width, mode }));
     const key = g.input("low.key", [pictures, 4], "request", "u32");
-    return noised(g, enlarged, key, g.input("low.coefficients", [8], "request"));
+    const coefficients = g.input("low.coefficients", [8], "request");
+    return noise === "before"
+      ? enlarged(noised(g, given, key, coefficients))
+      : noised(g, enlarged(given), key, coefficients);
   });
 }
 

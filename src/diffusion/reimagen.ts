@@ -69,8 +69,8 @@ export function reimagenModel(config: ModelConfig, shape: ModelShape, probe?: Pr
     extent: [extent.height, extent.width, 3],
     visible: true,
     build(g, x) {
-      // Enlarged as in training.
-      const noised = low && noisedLow(g, { pictures, ...extent }, low, "bilinear");
+      // As in training: noise that such a picture may have itself.
+      const noised = low && noisedLow(g, { pictures, ...extent }, low, "bilinear", "before");
       return { prediction: reimagen(g, config, shape, x, probe, noised) };
     },
   };

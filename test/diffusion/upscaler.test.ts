@@ -122,8 +122,10 @@ async function drawn(
   const extent = [request.low.height * 4, request.low.width * 4, 3];
   const scales = (t: number) => [Math.cos((Math.PI / 2) * t), Math.sin((Math.PI / 2) * t)] as const;
   const [keep, add] = scales(level);
-  const noise = noiseOf(seed, extent, 2 ** 32 - 1);
-  const beside = enlarged(request.low, 4).map((value, i) => keep * value + add * noise[i]!);
+  const { low } = request;
+  const noise = noiseOf(seed, [low.height, low.width, 3], 2 ** 32 - 1);
+  const noisy = low.values.map((value, i) => keep * value + add * noise[i]!);
+  const beside = enlarged({ ...low, values: noisy }, 4);
   let x = noiseOf(seed, extent);
   for (let step = 0; step < steps; step++) {
     const time = 1 - step / steps;

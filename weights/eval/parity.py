@@ -98,9 +98,9 @@ def by_pytorch(model, kind, request, seed, settings):
         keep = torch.ones(1, len(request["captions"]), dtype=torch.bool)
         neighbours = (values_of(request["pictures"])[None], request["neighbour_ids"], keep)
     if request["low"] is not None:
-        picture = F.interpolate(values_of(request["low"]), config.size, mode="bilinear", align_corners=False)
-        level = torch.tensor([LOW_LEVEL])
-        low = (add_noise(picture, level, noise_of_seed(seed, config.size, LOW_STREAM)), level)
+        picture, level = values_of(request["low"]), torch.tensor([LOW_LEVEL])
+        noisy = add_noise(picture, level, noise_of_seed(seed, picture.shape[-1], LOW_STREAM))
+        low = (F.interpolate(noisy, config.size, mode="bilinear", align_corners=False), level)
     drawn = draw(model, request["ids"], neighbours, noise_of_seed(seed, config.size), settings, kind, low)
     return bytes_of(drawn)[0].astype(float)
 

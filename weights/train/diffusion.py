@@ -45,9 +45,14 @@ def loss(prediction, x, t, noise, kind, weight=None, scale=None):
     return error.mean() if weight is None else (error * weight).mean() / weight.mean()
 
 
-def upsampled(x, factor):
-    """The low-resolution picture of x, upsampled again (bilinear)."""
-    return F.interpolate(F.avg_pool2d(x, factor), scale_factor=factor, mode="bilinear", align_corners=False)
+def noised_low(x, factor, level, generator):
+    """The low-resolution picture of x, noised to `level` [B] and then upsampled (bilinear), so that the noise is one that such pictures may have."""
+    low = F.avg_pool2d(x, factor)
+    return upsampled(add_noise(low, level, torch.randn(low.shape, generator=generator)), factor)
+
+
+def upsampled(picture, factor):
+    return F.interpolate(picture, scale_factor=factor, mode="bilinear", align_corners=False)
 
 
 def levels(t):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from captions import scene_caption
-from diffusion import add_noise, draw_levels, loss, sample, upsampled
+from diffusion import add_noise, draw_levels, loss, noised_low, sample
 from png import grid, write_png
 from reimagen import around_low
 from scenes import Recipe, Scenes, Slot
@@ -57,8 +57,7 @@ class Sheet:
         batch["noise"] = torch.randn(batch["x"].shape, generator=generator)
         if self.low:
             batch["level"] = torch.full((len(names),), LOW_NOISE)
-            low = upsampled(batch["x"], self.low["factor"])
-            batch["low"] = add_noise(low, batch["level"], torch.randn(low.shape, generator=generator))
+            batch["low"] = noised_low(batch["x"], self.low["factor"], batch["level"], generator)
         return {key: part.to(self.device) for key, part in batch.items()}
 
     @torch.no_grad()
@@ -71,7 +70,7 @@ class Sheet:
             drawn = [self.sample(model, keep) for keep in kept]
             losses = {"held_out" if keep else "held_out_without": self.measure(model, keep) for keep in kept}
         neighbours = shown["neighbours"].unbind(1) if self.shows else ()
-        started = [upsampled(shown["x"], self.low["factor"])] if self.low else []
+        started = [shown["low"]] if self.low else []
         rows = [F.interpolate(row, self.scenes.crop, mode="area") for row in neighbours] + started + drawn + [shown["x"]]
         write_png(path, grid([row.float().cpu().numpy() for row in rows], max(1, 128 // self.scenes.crop)))
         return losses

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from art import read_art
-from diffusion import add_noise, draw_levels, loss, upsampled
+from diffusion import add_noise, draw_levels, loss, noised_low
 from muon import Muon
 from reimagen import Config, ReImagen, around_low
 from scenes import Recipe, Scenes
@@ -44,8 +44,7 @@ class Batches(Dataset):
         del batch["samples"]
         if self.low:
             batch["level"] = torch.rand(self.size, generator=generator) * self.low["most_noise"]
-            picture = upsampled(batch["x"], self.low["factor"])
-            batch["low"] = add_noise(picture, batch["level"], torch.randn(picture.shape, generator=generator))
+            batch["low"] = noised_low(batch["x"], self.low["factor"], batch["level"], generator)
         return batch
 
 

@@ -39,7 +39,7 @@ export function tiledLoop(config: UnetConfig, shape: UnetShape, tiling: Tiling):
   const model = {
     ...unetModel(config, shape),
     build(g: GraphBuilder) {
-      if (shape.low) g.output("low.noised", noisedLow(g, shape, shape.low, "bilinear-corners"));
+      if (shape.low) g.output("low.noised", noisedLow(g, shape, shape.low, "bilinear-corners", "after"));
       const batch = shape.pictures * shape.evaluations;
       const extent = [tileCount(tiling), batch, rows.length, columns.length, config.outputs];
       const shares = ({ shares, starts, extent }: Tiling["rows"]) => g.constant(shares, [starts.length, extent]);

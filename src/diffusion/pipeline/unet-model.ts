@@ -39,7 +39,7 @@ export function unetModel(config: UnetConfig, shape: UnetShape): DenoisingModel 
     extent: [height, width, channels],
     visible: channels === 3,
     build(g, x) {
-      const sample = shape.low ? concat(g, x, noisedLow(g, shape, shape.low, "bilinear-corners")) : x;
+      const sample = shape.low ? concat(g, x, noisedLow(g, shape, shape.low, "bilinear-corners", "after")) : x;
       return answerOf(g, config, shape, unetOutput(g, config, shape, sample));
     },
   };
