@@ -1,5 +1,5 @@
 // Operands and epilogue that the vec4 kernels of the linear layer share: bias, activation, residual, and the edge of y.
-// x [M, K], w [K, N] (read by `weights.*`), b [N], r and y [M, N], K and N multiples of 4. Uniform: K4, N4 (in vec4), HAS_BIAS, HAS_RESIDUAL. Prelude: ACTIVATION.
+// x [M, K], w [K, N] (read by `weights.*`), b [N], r [R, N], repeated down y [M, N], K and N multiples of 4. Uniform: K4, N4 (in vec4), HAS_BIAS, HAS_RESIDUAL. Prelude: ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> x: array<x4>;
 @group(0) @binding(1) var<storage, read> w: array<w4>;
@@ -19,6 +19,6 @@ fn finish(row: u32, column: u32, sum: vec4f) {
   var v = sum;
   if (u.HAS_BIAS != 0u) { v += b[column]; }
   v = activate(v, ACTIVATION);
-  if (u.HAS_RESIDUAL != 0u) { v += load_r4(r[row * u.N4 + column]); }
+  if (u.HAS_RESIDUAL != 0u) { v += load_r4(r[(row * u.N4 + column) % arrayLength(&r)]); }
   y[row * u.N4 + column] = store_y4(v);
 }

@@ -1,5 +1,5 @@
 // Linear layer y = act(x w + b) + r, one output a thread: the definition as a kernel, for f32 tensors of any shape.
-// x [M, K], w [K, N], b [N], r and y [M, N]. Uniform: K, N, HAS_BIAS, HAS_RESIDUAL. Prelude: ACTIVATION.
+// x [M, K], w [K, N], b [N], r [R, N], repeated down y [M, N]. Uniform: K, N, HAS_BIAS, HAS_RESIDUAL. Prelude: ACTIVATION.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;
@@ -17,6 +17,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var k = 0u; k < u.K; k++) { sum += x[row * u.K + k] * w[k * u.N + column]; }
   if (u.HAS_BIAS != 0u) { sum += b[column]; }
   sum = activate(vec4f(sum), ACTIVATION).x;
-  if (u.HAS_RESIDUAL != 0u) { sum += r[index]; }
+  if (u.HAS_RESIDUAL != 0u) { sum += r[index % arrayLength(&r)]; }
   y[index] = sum;
 }

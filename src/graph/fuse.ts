@@ -3,7 +3,7 @@ import { type AddAttributes, add } from "../ops/add.ts";
 import { concat } from "../ops/concat.ts";
 import { type Conv2dAttributes, conv2d } from "../ops/conv2d.ts";
 import { groupNormAffine } from "../ops/group_norm.ts";
-import { linear } from "../ops/linear.ts";
+import { isTrailing, linear } from "../ops/linear.ts";
 import { normalize } from "../ops/normalize.ts";
 import type { Op } from "../ops/op.ts";
 import { type ResizeAttributes, resize } from "../ops/resize.ts";
@@ -76,7 +76,9 @@ function fuseResiduals(graph: Graph): Graph {
       const producer = from === undefined ? undefined : nodes[from];
       const slot = is(producer, conv2d) ? 4 : is(producer, linear) ? 3 : undefined;
       if (!producer || slot === undefined || producer.inputs[slot] || uses.get(sum) !== 1) continue;
-      if (residual.type.shape.join() !== sum.type.shape.join()) continue;
+      // A linear layer repeats what is a part of the sum's shape; convolutions take residuals of the whole.
+      const [part, whole] = [residual.type.shape, sum.type.shape];
+      if (is(producer, linear) && mine === 0 ? !isTrailing(part, whole) : part.join() !== whole.join()) continue;
       // A linear layer has no factor, and a convolution one, which its own residual shares.
       if (scale !== 1 && !is(producer, conv2d)) continue;
       if (is(producer, conv2d) && ((producer.attributes as Conv2dAttributes).scale ?? 1) !== 1) continue;

@@ -16,6 +16,7 @@ import {
   type Operands,
   required,
   shapeError,
+  showShape,
   sizeOf,
   storageOf,
   type TensorType,
@@ -42,7 +43,7 @@ export interface LinearAttributes {
 
 type LinearVariant = Variant<LinearAttributes>;
 
-/** Inputs: x [..., K], w [K, N], b [N] or null, residual [..., N] or null. Output: [..., N]. */
+/** Inputs: x [..., K], w [K, N], b [N] or null, residual [..., N] or null; a residual may be a trailing part of the output's shape, repeated. Output: [..., N]. */
 export const linear: Op<LinearAttributes> = {
   name: "linear",
 
@@ -53,7 +54,9 @@ export const linear: Op<LinearAttributes> = {
     if (w.shape.length !== 2 || w.shape[0] !== k) throw shapeError("linear", "w", `[${k}, N]`, w.shape);
     const shape = [...x.shape.slice(0, -1), w.shape[1]!];
     expectShape("linear", "b", inputs[2], [w.shape[1]!]);
-    expectShape("linear", "residual", inputs[3], shape);
+    const residual = inputs[3]?.shape;
+    if (residual && !isTrailing(residual, shape))
+      throw shapeError("linear", "residual", `${showShape(shape)} or a trailing part of it`, residual);
     return { shape, dtype: dtype ?? x.dtype };
   },
 
@@ -64,7 +67,7 @@ export const linear: Op<LinearAttributes> = {
       for (let column = 0; column < n; column++) {
         let sum = b ? b.data[column]! : 0;
         for (let i = 0; i < k; i++) sum += x!.data[row * k + i]! * w!.data[i * n + column]!;
-        y[row * n + column] = activate(sum, activation) + (residual ? residual.data[row * n + column]! : 0);
+        y[row * n + column] = activate(sum, activation) + (residual ? residual.data[(row * n + column) % residual.data.length]! : 0);
       }
     return y;
   },
@@ -73,6 +76,11 @@ export const linear: Op<LinearAttributes> = {
 
   variants: /* @__PURE__ */ linearVariants(),
 };
+
+/** Whether a tensor of the first shape, repeated, is one of the second; its last extent at least is whole. */
+export function isTrailing(part: readonly number[], whole: readonly number[]): boolean {
+  return part.length > 0 && part.length <= whole.length && part.every((n, i) => n === whole.at(i - part.length));
+}
 
 // A pure call, so that bundlers leave it out where nobody uses the op.
 function linearVariants(): LinearVariant[] {

@@ -79,7 +79,14 @@ describe("a residual", () => {
     ).toEqual(["conv2d", "add"]);
   });
 
-  it("stays a sum when it is repeated along an axis, or an activation follows", () => {
+  it("that is repeated along an axis, as positions are, goes into a linear layer", () => {
+    const dense = (g: GraphBuilder, x: Value) => linear(g, x, { weight: g.weight("d", [8, 8], "linear") });
+    expect(fusedOps((g, x) => add(g, dense(g, x), g.weight("positions", [16, 8], "plain", [4, 4, 8])))).toEqual([
+      "linear",
+    ]);
+  });
+
+  it("stays a sum when it is repeated along an axis of a convolution, or an activation follows", () => {
     expect(fusedOps((g, x) => add(g, conv(g, x, "w"), g.weight("bias", [8])))).toEqual(["conv2d", "add"]);
     expect(fusedOps((g, x) => add(g, conv(g, x, "w"), x, "silu"))).toEqual(["conv2d", "add"]);
   });

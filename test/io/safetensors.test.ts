@@ -33,8 +33,8 @@ describe("the shipped checkpoint", () => {
       },
     };
     const checkpoint = await openSafetensors(watched);
-    expect(reads).toEqual([8, 21656]);
-    expect(checkpoint.tensors.size).toBe(241);
+    expect(reads).toEqual([8, 22552]);
+    expect(checkpoint.tensors.size).toBe(251);
     expect(checkpoint.metadata).toEqual({ format: "pt" });
     expect(checkpoint.tensors.get("text.embed.weight")).toMatchObject({ dtype: "F16", shape: [4096, 256], begin: 0 });
     const norm = toFloat32(await checkpoint.read("text.layers.0.norm1.weight"), "F16");
