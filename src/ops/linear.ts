@@ -67,7 +67,8 @@ export const linear: Op<LinearAttributes> = {
       for (let column = 0; column < n; column++) {
         let sum = b ? b.data[column]! : 0;
         for (let i = 0; i < k; i++) sum += x!.data[row * k + i]! * w!.data[i * n + column]!;
-        y[row * n + column] = activate(sum, activation) + (residual ? residual.data[(row * n + column) % residual.data.length]! : 0);
+        y[row * n + column] =
+          activate(sum, activation) + (residual ? residual.data[(row * n + column) % residual.data.length]! : 0);
       }
     return y;
   },

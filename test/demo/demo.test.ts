@@ -9,7 +9,7 @@ import { openBrowser } from "../site.ts";
 import { canvasOf, openBrowserWithoutWebGpu, openSite, pictureOf, type Site, seen, stateOf, until } from "./site.ts";
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const apple = fileURLToPath(new URL("../../weights/emoji-64/samples.png", import.meta.url));
+const apple = fileURLToPath(new URL("../../weights/emoji-64/samples.webp", import.meta.url));
 const link = "?debug#prompt=a+pineapple+on+the+beach&seed=7&steps=3";
 
 let site: Site;

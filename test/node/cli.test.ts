@@ -54,9 +54,9 @@ describe("reimagen generate", () => {
   });
 
   it("takes neighbours by hand, of any size, draws several pictures, and reports to programs", async () => {
-    const shipped = fileURLToPath(new URL("../../weights/emoji-64/samples.png", import.meta.url));
-    await copyFile(shipped, join(folder, "sample.png"));
-    const byHand = ["--neighbor", "sample.png=a sheet of samples", "-k", "1"];
+    const shipped = fileURLToPath(new URL("../../weights/emoji-64/samples.webp", import.meta.url));
+    await copyFile(shipped, join(folder, "sample.webp"));
+    const byHand = ["--neighbor", "sample.webp=a sheet of samples", "-k", "1"];
     const { code, stdout, stderr } = await run(
       "generate",
       "a moose",
@@ -75,7 +75,7 @@ describe("reimagen generate", () => {
       { file: "new/m-0.png", seed: 0 },
       { file: "new/m-1.png", seed: 1 },
     ]);
-    expect(told.neighbors).toMatchObject([{ file: "sample.png", caption: "a sheet of samples" }, { entity: "moose" }]);
+    expect(told.neighbors).toMatchObject([{ file: "sample.webp", caption: "a sheet of samples" }, { entity: "moose" }]);
     expect(told.settings.seed).toBe(0);
     expect(told.adapter).toMatch(/\w/);
     expect(told.seconds).toBeGreaterThan(0);

@@ -1,6 +1,7 @@
 """Checks the evaluation's own arithmetic: `python3 check.py`. Prints one line a check; ends with an error at the first that fails."""
 
 import math
+import re
 import tempfile
 from pathlib import Path
 
@@ -134,6 +135,8 @@ def check_databases(art):
     cases = {pairs: cases_of("first", sorted(art.held_out["first"]), 1, pairs) for pairs in (False, True)}
     right = {}
     for row in all_rows(["twemoji"], True):
+        told = re.match(r"k = (\d)", row.name)
+        assert told is None or int(told[1]) == row.k, f"{row.name} shows {row.k} neighbours"
         if row.source not in sources or row.k == 0:
             continue
         found = [(case, neighbours_of(row, case, sources)) for case in cases[row.pairs]]

@@ -1,4 +1,5 @@
-// Draws the gallery: 32 pictures of held-out entities with the seeds 0 to 31, none left out, at every size that there are stages for.
+// Draws the gallery: 32 pictures of held-out entities with the seeds 0 to 31, none left out, at every size that there are stages for. With `--q8`,
+// the first eight at 256 pixels by the weights as they are, and in 8 bits.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -44,23 +45,36 @@ const { values } = parseArgs({
     adapter: { type: "string", default: "auto" },
     model: { type: "string", multiple: true, default: ["weights/emoji-64", "weights/super-256", "weights/super-1024"] },
     out: { type: "string", default: "weights/gallery" },
+    q8: { type: "boolean", default: false },
   },
 });
 
 const { requestAdapter } = await openDawn(values.adapter as AdapterChoice);
 const gpu = await requestGpu(requestAdapter);
-const engines: Engine[] = [];
-for (const folder of values.model) engines.push(await createEngine(gpu, await openModel(resolve(folder))));
 const database = await openDatabase(shippedDatabase);
-const drawn: Drawn[] = [];
-for (let seed = 0; seed < seeds; seed++) {
-  drawn.push(await draw(engines, database, seed));
-  console.info(`${seed}: ${drawn.at(-1)!.prompt}`);
-}
-for (const engine of engines) engine.dispose();
+await mkdir(values.out, { recursive: true });
+if (values.q8) {
+  const models = values.model.slice(0, 2);
+  const drawn = [...(await drawAll(models, columns)), ...(await drawAll(models, columns, "q8"))];
+  const pictures = drawn.map((each) => each.pictures.at(-1)!);
+  await writeSheet(pictures, pictures[0]!.width, join(values.out, "q8.webp"));
+} else await write(await drawAll(values.model, seeds), values.out);
 gpu.dispose();
-await write(drawn, values.out);
 console.info(values.out);
+
+/** By the stages in these folders, the seeds from 0 on. */
+async function drawAll(folders: readonly string[], count: number, weights?: "q8"): Promise<Drawn[]> {
+  const engines: Engine[] = [];
+  for (const folder of folders)
+    engines.push(await createEngine(gpu, await openModel(resolve(folder)), weights ? { weights } : {}));
+  const drawn: Drawn[] = [];
+  for (let seed = 0; seed < count; seed++) {
+    drawn.push(await draw(engines, database, seed));
+    console.info(`${seed}: ${drawn.at(-1)!.prompt}`);
+  }
+  for (const engine of engines) engine.dispose();
+  return drawn;
+}
 
 /** Every so-many-th entity of the held-out list, so that all of the alphabet has its turn. */
 async function draw(stages: readonly Engine[], from: NeighborDatabase, seed: number): Promise<Drawn> {
@@ -84,7 +98,6 @@ async function draw(stages: readonly Engine[], from: NeighborDatabase, seed: num
 }
 
 async function write(all: readonly Drawn[], folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
   const shown = all.map(({ neighbors }) => neighbors.map(({ picture }) => picture as Picture));
   for (const [i, name] of ["first", "second"].entries())
     await writeSheet(

@@ -24,9 +24,9 @@ def all_rows(styles, unfiltered):
     plain = Settings()
     rows = [
         Row("no neighbours", k=0, note="text alone"),
-        Row("k = 1"),
+        Row("k = 1", k=1),
         Row("k = 2", note="the default"),
-        Row("k = 3"),
+        Row("k = 3", k=3),
         Row("k = 2, learned retrieval", source="learned"),
         Row("k = 2, foreign database", source="foreign", note="the entity's own pictures are not in it"),
         Row("k = 2, wrong neighbours", source="wrong", note="pictures of other things, under their own names"),
