@@ -111,7 +111,7 @@ async function write(all: readonly Drawn[], folder: string): Promise<void> {
     if (width < 1024) continue;
     for (const [seed, picture] of pictures.entries())
       await image(picture)
-        .webp({ quality: 88 })
+        .webp({ quality: 72 })
         .toFile(join(folder, `${width}-${String(seed).padStart(2, "0")}.webp`));
   }
   const list = all.map(({ prompt }, seed) => `${seed}. ${prompt}`).join("\n");
@@ -134,7 +134,7 @@ async function writeSheet(pictures: readonly Picture[], side: number, path: stri
   const extent = (count: number) => count * (side + gap) - gap;
   const [width, height] = [extent(columns), extent(Math.ceil(pictures.length / columns))];
   const sheet = sharp({ create: { width, height, channels: 3, background: "#fff" } }).composite(overlays);
-  await sheet.webp({ quality: 86 }).toFile(path);
+  await sheet.webp({ quality: 80 }).toFile(path);
 }
 
 function image({ width, height, pixels }: Picture) {
