@@ -110,7 +110,7 @@ def check_pictures():
     with tempfile.TemporaryDirectory() as name:
         write_png(Path(name) / "x.png", pixels)
         assert np.array_equal(read_png(Path(name) / "x.png"), pixels)
-    sheet = HERE / "../emoji-64/samples.png"
+    sheet = HERE / "../emoji-64/example.sheet.png"
     assert read_png(sheet).std() > 20
     print("pictures: PNG files come back as they went")
 

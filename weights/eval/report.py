@@ -110,9 +110,12 @@ def markdown(evaluation, table, sheets, failures):
         ratio = table["ratios"].get(group)
         if ratio:
             shown = [f"{value:.2f}" if value is not None else "infinity" for value in ratio]
-            lines += ["", f"Two neighbours name it {shown[0]} times as often as none ({shown[1]} to {shown[2]})."]
+            often = f"{shown[0]} times as often as none ({shown[1]} to {shown[2]})"
+            lines += ["", f"Two neighbours name it {often}." if ratio[0] is not None else "Without neighbours it is never named."]
         lines.append("")
     lines += finetuning(table["finetuning"])
+    if table["only"]:
+        lines += [f"Left out: all rows but those by `--only '{table['only']}'`.", ""]
     if not table["unfiltered"]:
         lines += ["Left out: training pairs without the filter at both tails, which needs a model trained so (`--unfiltered`).", ""]
     if not table["final"]:

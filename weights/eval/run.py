@@ -242,7 +242,7 @@ def main():
     table.update(
         {name: part for name, part in evaluation.models["main"][2].items()}, recogniser=evaluation.ceiling, art=evaluation.art.sha256,
         entities=options.entities, seeds=options.seeds, settings=repr(Settings()), unfiltered=bool(options.unfiltered),
-        final=options.final, minutes=round((time.monotonic() - started) / 60, 1),
+        final=options.final, only=options.only, minutes=round((time.monotonic() - started) / 60, 1),
     )  # fmt: skip
     write_report(evaluation, table, shown, verdicts, tuned)
     print(options.out / "table.md")
