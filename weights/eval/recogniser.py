@@ -20,6 +20,7 @@ sys.path.insert(0, str(HERE.parent / "train"))
 import loop
 from art import DATA, read_art
 from scenes import Recipe, Scenes
+from tensors import read_safetensors
 from tokenizer import Tokenizer
 
 TOKENIZER = HERE / "../emoji-64/tokenizer.json"
@@ -134,12 +135,18 @@ def degraded(x, noise):
 
 
 def load(path, device="cpu"):
-    """A trained recogniser, and what it measured of itself."""
-    saved = torch.load(path, map_location=device)
-    plan = saved["plan"]
+    """A trained recogniser, of a `checkpoint.pt` or a folder by `recogniser_export.py`, and what it measured of itself."""
+    path = Path(path)
+    if path.is_dir():
+        plan = json.loads((path / "config.json").read_text())
+        weights, measured = read_safetensors(path / "model.safetensors"), plan["measured"]
+    else:
+        saved = torch.load(path, map_location="cpu")
+        plan, weights, measured = saved["plan"], saved["model"], saved.get("measured", {})
     model = Recogniser(plan["names"], plan["kinds"], plan["styles"], Config(**plan["model"]))
-    model.load_state_dict(saved["model"])
-    return model.to(device).eval(), saved.get("measured", {})
+    own = model.state_dict()
+    model.load_state_dict(own | {name: tensor.to(own[name].dtype) for name, tensor in weights.items()})
+    return model.to(device).eval(), measured
 
 
 @torch.no_grad()

@@ -251,7 +251,7 @@ def main():
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="checkpoint.pt of a training, or a folder as the engine reads it")
-    parser.add_argument("--recogniser", type=Path, required=True, help="checkpoint.pt of recogniser.py")
+    parser.add_argument("--recogniser", type=Path, default=HERE / "recogniser", help="checkpoint.pt of recogniser.py, or a folder of its export")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--retriever", type=Path, default=HERE / "../retriever", help="folder or checkpoint of the learned retriever")
     parser.add_argument("--unfiltered", type=Path, help="a model trained with the filters at both tails off")
