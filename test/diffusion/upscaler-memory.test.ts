@@ -1,4 +1,4 @@
-// The stages of the recipe at their real sizes: what they need must fit the buffers that every browser gives.
+// The shipped stages at their real sizes: what they need must fit the buffers that every browser gives.
 import { expect, it } from "vitest";
 import { denoisingLoop } from "../../src/diffusion/loop.ts";
 import { type ReimagenShape, reimagenModel, usualLow } from "../../src/diffusion/reimagen.ts";
@@ -12,10 +12,7 @@ it.each([
   { stage: "super-256", size: 256, neighbors: 8, most: 40e6 },
   { stage: "super-1024", size: 1024, neighbors: 0, most: 160e6 },
 ])("$stage, guided: a picture of $size pixels with $neighbors neighbours", async ({ stage, size, neighbors, most }) => {
-  const plan = JSON.parse(await fixtureText(`weights/train/configs/${stage}.json`));
-  // What the recipe leaves out is as in the base stage.
-  const base = JSON.parse(await fixtureText("weights/emoji-64/config.json"));
-  const config = readConfig(stage, JSON.stringify({ ...base, prediction: plan.prediction, ...plan.model }));
+  const config = readConfig(stage, await fixtureText(`weights/${stage}/config.json`));
   expect(config.size).toBe(size);
   const shape: ReimagenShape = {
     storage: "f32",
