@@ -1,7 +1,7 @@
 // The quantile of |x| over each sample that dynamic thresholding clips at, selected exactly and without a sort.
 import serial from "../../kernels/abs_quantile.serial.wgsl";
-import workgroup from "../../kernels/abs_quantile.workgroup.wgsl";
 import { ReimagenError } from "../errors.ts";
+import { lazyKernels, unfitForHardware } from "./lazy_kernels.ts";
 import type { Op, Variant } from "./op.ts";
 import { requiredSamples, sampleSize } from "./per_sample.ts";
 
@@ -38,7 +38,10 @@ export const absQuantile: Op<AbsQuantileAttributes> = {
     });
   },
 
-  variants: [variant("serial", "software", serial), variant("workgroup", "hardware", workgroup)],
+  variants: [
+    variant("serial", "software", () => serial),
+    { ...variant("workgroup", "hardware", () => lazyKernels.hardware!.absQuantile), unfit: unfitForHardware },
+  ],
 };
 
 function placeOf(p: number, size: number): { rank: number; fraction: number } {
@@ -49,7 +52,7 @@ function placeOf(p: number, size: number): { rank: number; fraction: number } {
 function variant(
   kind: string,
   suits: Variant<AbsQuantileAttributes>["suits"],
-  code: string,
+  code: () => string,
 ): Variant<AbsQuantileAttributes> {
   return {
     name: `${name}.${kind}`,
@@ -60,7 +63,7 @@ function variant(
       return {
         kernel: {
           name: `${name}.${kind}`,
-          code,
+          code: code(),
           bindings: ["read", "write"],
           constants: { SIZE: size, RANK: rank },
           scalars: { FRACTION: fraction },

@@ -1,4 +1,5 @@
 // The large kernels for GPUs, a chunk of their own: software adapters do without.
+export { default as absQuantile } from "../../kernels/abs_quantile.workgroup.wgsl";
 export { default as attention } from "../../kernels/attention.matrix.wgsl";
 export { default as attentionTiled } from "../../kernels/attention.tiled.wgsl";
 export { default as attentionWide } from "../../kernels/attention.wide.wgsl";

@@ -131,8 +131,8 @@ it("reimagen explain shows the plan of a stage that enlarges", async () => {
   const { dispatches } = JSON.parse(stdout);
   const low = dispatches.filter(({ label }: { label: string }) => label === "low");
   expect(low.map(({ stage, op }: { stage: string; op: string }) => `${stage} ${op}`)).toEqual([
-    "request resize",
     "request random_normal",
     "request sampler_step",
+    "request resize",
   ]);
 });

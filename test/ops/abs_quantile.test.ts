@@ -1,8 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { type AbsQuantileAttributes, absQuantile } from "../../src/ops/abs_quantile.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import { sizeOf, type TensorType } from "../../src/ops/op.ts";
 import { testGpu } from "../gpu.ts";
 import { type Case, execute, Random, testOp } from "./harness.ts";
+
+beforeAll(() => loadKernelsFor({ software: false }));
 
 // Pictures, pictures with many ties, and values of every magnitude from denormal to huge.
 function values(random: Random, count: number): Float64Array {

@@ -1,13 +1,16 @@
 // Whole sampling runs by the GPU ops in f32, against traces that Hugging Face diffusers made in float64.
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { absQuantile } from "../../src/ops/abs_quantile.ts";
 import { dynamicThreshold } from "../../src/ops/dynamic_threshold.ts";
+import { loadKernelsFor } from "../../src/ops/lazy_kernels.ts";
 import type { Op, TensorType } from "../../src/ops/op.ts";
 import { predictX0 } from "../../src/ops/predict_x0.ts";
 import { samplerStep } from "../../src/ops/sampler_step.ts";
 import { coefficientsOf, largestError, recordedModel, recordedRuns } from "../diffusion/recorded-runs.ts";
 import { testGpu } from "../gpu.ts";
 import { execute } from "./harness.ts";
+
+beforeAll(() => loadKernelsFor({ software: false }));
 
 /** Runs one op by its first or second variant on f32 values. */
 async function run<Attributes>(
