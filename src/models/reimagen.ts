@@ -33,7 +33,8 @@ const TIME_FEATURES = 128;
  * Inputs it declares, per request: `text.ids` u32 [texts + neighbors, text_len] (prompts, then captions), `text.table` u32 [.., 1, 2],
  * `text.lengths` u32 [..], `neighbor.images` [neighbors, S, S, 3] in [-1, 1], `neighbor.table.down.<level>` u32.
  * `level` [1] for super-resolution stages: the noise that was added to `low`, as a time. Models that see no neighbours have no `neighbor.*`.
- * Per step: `residual` [8] where the config has `residual_std` (`residualCoefficients` makes them), `t` [1], `rows` u32 [B] (the text each evaluation is told in its embedding), `table.down.<level>`, `table.middle` and
+ * Per step: `t` [1], `residual` [8] where the config has `residual_std` (`residualCoefficients` makes them), `rows` u32 [B] (the text each
+ * evaluation is told in its embedding), `table.down.<level>`, `table.middle` and
  * `table.up.<level>` u32 [B, segments, 2] and, with short steps, `table.short.<level>` u32 [pictures, segments, 2] (`tables.ts` fills them).
  */
 export function reimagen(

@@ -16,7 +16,7 @@ import {
   sizeOf,
   storageOf,
 } from "./op.ts";
-import { expectDtype, unfitForScalar, unfitForVec4 } from "./operands.ts";
+import { expectDtype, isTrailing, unfitForScalar, unfitForVec4 } from "./operands.ts";
 
 /** Attributes of `add`. */
 export interface AddAttributes {
@@ -37,8 +37,7 @@ export const add: Op<AddAttributes> = {
     const b = required("add", "b", inputs, 1);
     const leading = b.shape.findIndex((extent) => extent !== 1);
     const repeated = leading < 0 ? [] : b.shape.slice(leading);
-    const trailing = a.shape.slice(a.shape.length - repeated.length);
-    if (b.shape.length > a.shape.length || showShape(trailing) !== showShape(repeated))
+    if (b.shape.length > a.shape.length || (repeated.length > 0 && !isTrailing(repeated, a.shape)))
       throw shapeError("add", "b", `${showShape(a.shape)} or a trailing part of it`, b.shape);
     expectDtype("add", "a", a, "f32", "f16");
     expectDtype("add", "b", b, "f32", "f16");

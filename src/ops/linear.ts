@@ -22,7 +22,7 @@ import {
   type TensorType,
   type Variant,
 } from "./op.ts";
-import { unfitForScalar } from "./operands.ts";
+import { isTrailing, unfitForScalar } from "./operands.ts";
 import { unfavouredQuads, unfitForQuads } from "./quads.ts";
 import {
   type ThreadTile,
@@ -77,11 +77,6 @@ export const linear: Op<LinearAttributes> = {
 
   variants: /* @__PURE__ */ linearVariants(),
 };
-
-/** Whether a tensor of the first shape, repeated, is one of the second; its last extent at least is whole. */
-export function isTrailing(part: readonly number[], whole: readonly number[]): boolean {
-  return part.length > 0 && part.length <= whole.length && part.every((n, i) => n === whole.at(i - part.length));
-}
 
 // A pure call, so that bundlers leave it out where nobody uses the op.
 function linearVariants(): LinearVariant[] {

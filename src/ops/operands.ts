@@ -21,3 +21,8 @@ export function unfitForScalar(...types: readonly Operand[]): string | undefined
   const packed = types.find((type) => type?.dtype === "f16" || type?.dtype === "q8");
   return packed ? `${packed.dtype} storage` : undefined;
 }
+
+/** Whether a tensor of the first shape, repeated, is one of the second; its last extent at least is whole. */
+export function isTrailing(part: readonly number[], whole: readonly number[]): boolean {
+  return part.length > 0 && part.length <= whole.length && part.every((n, i) => n === whole.at(i - part.length));
+}

@@ -14,9 +14,11 @@ import torch
 
 from art import read_art
 from captions import kinds, scene_caption
+from reimagen import Config, ReImagen
 from retrieval import Bm25, distance, document_terms, folded, subject_terms
 from scenes import Recipe, Scenes
 from tokenizer import UNKNOWN, Tokenizer
+from train import take_over
 
 HERE = Path(__file__).parent
 FEWEST_DRAWINGS = 3  # of an entity that training may see
@@ -31,6 +33,7 @@ def main():
     check_pairs(art, scenes, count)
     check_batches(scenes)
     check_words(scenes)
+    check_take_over()
     check_resume()
 
 
@@ -104,6 +107,20 @@ def check_words(scenes):
     spelled = scenes.tokenizer.ids("zq9x", 32)
     assert UNKNOWN not in spelled, "an unknown word is not spelled out"
     print("words: every caption is in the vocabulary, others are spelled out")
+
+
+def check_take_over():
+    """A stage takes over all of its like, and of a stage with a level less what lies below its own finest."""
+    torch.manual_seed(5)
+    base, like = (ReImagen(Config(attention_pos=True)) for _ in range(2))
+    weights = base.state_dict()
+    assert take_over(like, weights) == len(weights)
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in like.state_dict().items())
+    above = ReImagen(Config(size=256, channels=(64, 128, 256), blocks=(1, 2, 2), down_attention=(False, False, True),
+        up_attention=(False, True, True), self_attention=(False, False, True), cond_channels=3))  # fmt: skip
+    take_over(above, weights)
+    assert torch.equal(above.up[2][0].conv1.weight, base.up[1][0].conv1.weight) and torch.equal(above.text.embed.weight, base.text.embed.weight)
+    print("beginnings: a stage takes over the tensors that fit, from the coarsest level up")
 
 
 def check_resume():

@@ -111,7 +111,7 @@ export const upscaleStepsOption = (): Option =>
 export const weightsOption = (): Option =>
   choice(
     "--weights <type>",
-    "element type of matrices and kernels (default: q8 where `quantize` wrote them, else as --storage)",
+    "element type of matrices and kernels (default: as --storage; of a pipeline q8 where `quantize` wrote them)",
     ["f32", "f16", "q8"],
   );
 
