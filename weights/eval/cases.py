@@ -61,7 +61,7 @@ def real_scenes(scenes, cases, round_):
         else:
             slots = [Slot(drawing, rng.uniform(0.54, 0.7), rng.uniform(-0.1, 0.1), rng.uniform(0, 0.2))]
         samples.append(dict(
-            slots=slots, kind=case.kind, turn=0.0, mirror=rng.random() < 0.3, neighbours=[], caption=case.prompt,
+            slots=slots, kind=case.kind, turn=0.0, join=None, mirror=rng.random() < 0.3, neighbours=[], caption=case.prompt,
             text=case.prompt, corner=(0, 0),
         ))  # fmt: skip
     noise = torch.Generator().manual_seed(rng.getrandbits(62))

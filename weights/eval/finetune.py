@@ -41,6 +41,6 @@ def one(rng, reference, entity):
     caption = scene_caption(entity, kind, rng) if rng.random() < 0.8 else neighbour_caption(entity, rng)
     # A tenth without text keeps what guidance leans on.
     return dict(
-        slots=[Slot(reference, rng.uniform(0.5, 0.75), rng.uniform(-0.12, 0.12), rng.uniform(-0.12, 0.2))], kind=kind, turn=0.0,
+        slots=[Slot(reference, rng.uniform(0.5, 0.75), rng.uniform(-0.12, 0.12), rng.uniform(-0.12, 0.2))], kind=kind, turn=0.0, join=None,
         mirror=rng.random() < 0.3, neighbours=[], caption=caption, text="" if rng.random() < 0.1 else caption, corner=(0, 0),
     )  # fmt: skip

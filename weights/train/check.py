@@ -31,6 +31,7 @@ def main():
     check_second_list(art)
     check_ranking(art)
     check_pairs(art, scenes, count)
+    check_chimeras(art)
     check_batches(scenes)
     check_words(scenes)
     check_take_over()
@@ -86,6 +87,21 @@ def check_pairs(art, scenes, count):
         f"samples without neighbours {without / count:.1%}, without text {text / count:.1%}"
     )
     assert 0.08 < without / count < 0.13 and 0.09 < text / count < 0.11 and 0.01 < wrong / seen < 0.06
+
+
+def check_chimeras(art):
+    """A chimera has no entity's name, no part of a held-out entity, and neighbours that are other pictures of it."""
+    recipe = Recipe(chimeras=1, counts=(0, 1, 0), second=0, several=0, jittered=0, drop_neighbours=0, backgrounds=1)
+    scenes, rng, names = Scenes(art, Tokenizer(HERE / "../emoji-64/tokenizer.json"), 32, recipe), random.Random(2), set(art.trained)
+    samples = [scenes.sample(rng, 2) for _ in range(256)]
+    parts = {art.entities[i] for sample in samples for i in (sample["slots"][0].drawing, sample["join"].drawing)}
+    assert parts <= names, "a held-out entity is part of a chimera"
+    # An invented name is one word, the last of a caption.
+    assert all(sample["neighbours"][0][1].removesuffix(" emoji").split()[-1] not in names for sample in samples), "a chimera has an entity's name"
+    near = scenes.render(samples, torch.Generator().manual_seed(2))["neighbours"]
+    apart = (near[:, 0] - near[:, 1]).square().mean((1, 2, 3)).sqrt()
+    assert (apart > 0.01).all(), "two neighbours of a chimera are one picture"
+    print(f"chimeras: none has a held-out part; neighbours of one differ by {apart.median():.2f} of 2")
 
 
 def check_batches(scenes):

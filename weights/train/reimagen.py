@@ -19,7 +19,10 @@ TIME_FREQUENCIES = 64
 RELATIVE_BUCKETS = 32
 FARTHEST_BUCKET = 128
 # Of most scenes, in shares of half a picture: where a thing's middle lies (down, right), how large it is beside a neighbour's, how far both vary.
-THING_MIDDLE, THING_SIZE, SPREAD = (0.07, 0.0), 0.67, 0.2
+THING_MIDDLE, THING_SIZE, SPREAD = (0.07, 0.0), 0.67, 0.07
+
+# Of a place of the feature map: down, right, as shares of a quarter of it from its middle. Two heads take opposite ones.
+QUARTERS = ((-1, -1), (1, 1), (-1, 1), (1, -1))
 
 
 @dataclass
@@ -147,26 +150,28 @@ class Attention(nn.Module):
             self.kv_pos = nn.Parameter(torch.zeros(side * side, 2 * channels))
 
     @torch.no_grad()
-    def align(self):
+    def align(self, order=0):
         """Lets each head look first where a thing's part most likely lies in a neighbour: the scores get the logarithm of a normal density.
 
         Where a query at p looks is (p - THING_MIDDLE) / THING_SIZE, in shares of half a picture, and -|q - a|^2 / 2 spread^2 is a product of four
         numbers of the query and four of the key: for them each head gives up four of its dimensions. Over all tokens of a neighbour the density
-        has the mean 1, so that neighbours weigh beside other tokens what they weighed before.
+        has the mean 1, so that neighbours weigh beside other tokens what they weighed before. As a neighbour's token covers less of a thing than a
+        place of the feature map does, heads take that place's quarters by turns, across all attentions of a level; this one is number `order`.
         """
         tokens, channels = len(self.qkv_pos), self.out.in_features
         side, wide = round(tokens**0.5), channels // self.heads
         ticks = (torch.arange(side) + 0.5) / side * 2 - 1
         at = torch.stack(torch.meshgrid(ticks, ticks, indexing="ij"), -1).flatten(0, 1)
-        sought = ((at - torch.tensor(THING_MIDDLE)) / THING_SIZE).clamp(-1.2, 1.2)
         precision = (SPREAD + 0.5 / side) ** -2
-        density = (-0.5 * precision * (sought[:, None] - at[None]).square().sum(-1)).exp().mean(1)
         one = torch.ones(tokens, 1)
-        query = torch.cat([sought, one, -(sought.square().sum(1, keepdim=True) / 2 + density.log()[:, None] / precision)], 1)
         key = torch.cat([at, -at.square().sum(1, keepdim=True) / 2, one], 1)
         # Scores are divided by sqrt(d) afterwards; queries and keys share the factor.
         factor = (precision * wide**0.5) ** 0.5
         for head in range(self.heads):
+            quarter = torch.tensor(QUARTERS[(order * self.heads + head) % 4]) / (2 * side)
+            sought = ((at + quarter - torch.tensor(THING_MIDDLE)) / THING_SIZE).clamp(-1.2, 1.2)
+            density = (-0.5 * precision * (sought[:, None] - at[None]).square().sum(-1)).exp().mean(1)
+            query = torch.cat([sought, one, -(sought.square().sum(1, keepdim=True) / 2 + density.log()[:, None] / precision)], 1)
             given = torch.arange(head * wide, head * wide + 4)
             for linear, starts in ((self.qkv, (0, channels) if self.own else (0,)), (self.kv_context, (0,))):
                 for start in starts:
@@ -237,9 +242,11 @@ class ReImagen(nn.Module):
         self.align()
 
     def align(self):
-        for module in self.modules():
-            if hasattr(module, "qkv_pos"):
-                module.align()
+        """Sets the positions of all attention that has them."""
+        for attentions in ([self.mid_attn], *self.up_attn):
+            for order, attention in enumerate(attentions):
+                if hasattr(attention, "qkv_pos"):
+                    attention.align(order)
 
     def _attentions(self, level, wanted, side=0):
         config = self.config

@@ -29,9 +29,11 @@ NEAR_TAIL, FAR_TAIL = 0.06, 0.04
 
 @dataclass
 class Neighbours:
-    """For each drawing i: `matches[i]`, drawings of what it shows that pass both filters; `wrong[i]`, the best of other entities."""
+    """For each drawing i: `matches[i]`, drawings of what it shows that pass both filters, and how far from it they are; `wrong[i]`, the best of
+    other entities."""
 
     matches: list
+    distances: list
     wrong: list
     near: float  # distances of the filters
     far: float
@@ -44,15 +46,17 @@ def find_neighbours(art, names):
     ranking = Bm25([document_terms(art.entities[i], art.tags[i]) for i in visible])
     descriptors = describe(art)
     near, far = tails(art, descriptors)
-    matches, wrong = [[] for _ in art.entities], [[] for _ in art.entities]
+    matches, distances, wrong = ([[] for _ in art.entities] for _ in range(3))
     for name in names:
         found = [visible[hit] for hit in ranking.search(subject_terms(name), DEPTH)]
         own = [j for j in found if art.entities[j] == name]
         others = [j for j in found if art.entities[j] != name][:WRONG]
         for i in art.of_entity[name]:
-            matches[i] = [j for j in own if j != i and near < distance(descriptors, i, j) < far]
+            found = [(j, distance(descriptors, i, j)) for j in own if j != i]
+            found = [(j, apart) for j, apart in found if near < apart < far]
+            matches[i], distances[i] = [j for j, _ in found], [apart for _, apart in found]
             wrong[i] = others
-    return Neighbours(matches, wrong, near, far, descriptors)
+    return Neighbours(matches, distances, wrong, near, far, descriptors)
 
 
 class Bm25:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from art import on_white
 from backgrounds import COLORS, FLOORS, SCENES, draw_background
+from chimeras import draw_join, joined, redrawn
 from captions import BIG, POSITIONS, SMALL, invented_name, kinds, neighbour_caption, scene_caption
 from retrieval import find_neighbours
 
@@ -29,7 +30,10 @@ class Recipe:
     invented: float = 0.2  # the thing has a name that means nothing, so that only the neighbours tell
     recolored: float = 0.6  # of those, so many with all hues turned
     wrong: float = 0.05  # a neighbour shows something else
-    same_family: float = 1.6  # weight of a neighbour of the same family of styles; those of other families weigh 1
+    chimeras: float = 0.0  # the thing is a chimera with an invented name, and so are its neighbours
+    alike: float = 1.0  # the weight of a neighbour falls with this power of its distance from the drawing (`retrieval.distance`)
+    vary: float = 1.0  # how much size and place of a thing vary where the caption says nothing of them; 0: always the same
+    jittered: float = 0.5  # neighbours moved and scaled a little
     drop_neighbours: float = 0.1
     drop_text: float = 0.1
     counts: tuple = (0.5, 0.35, 0.15)  # batches with 1, 2, 3 neighbours, the rest with none; empty for a stage without neighbours
@@ -78,18 +82,23 @@ class Scenes:
         """What one sample shows, as plain data."""
         recipe = self.recipe
         name, kind = rng.choice(self.names), self.draw_kind(rng)
-        called, turn = name, 0.0
-        if rng.random() < recipe.invented:
+        called, turn, join = name, 0.0, None
+        drawing = rng.choice(self.art.of_entity[name])
+        if rng.random() < recipe.chimeras:
+            join = draw_join(rng, self.anything_but(rng, drawing))
+        if join or rng.random() < recipe.invented:
             called = invented_name(rng)
             turn = rng.uniform(0.12, 0.88) if rng.random() < recipe.recolored else 0.0
-        drawing = rng.choice(self.art.of_entity[name])
         slots, words, other = self.place(rng, drawing, kind)
         caption = scene_caption(called, kind, rng, **words)
-        near = self.choose_neighbours(rng, drawing, other, called, k)
+        if join:
+            near = [(drawing, neighbour_caption(called, rng), True) for _ in range(k)]
+        else:
+            near = self.choose_neighbours(rng, drawing, other, called, k)
         if rng.random() < recipe.drop_neighbours:
             near = [(index, text, False) for index, text, _ in near]
         return dict(
-            slots=slots, kind=kind, turn=turn, mirror=rng.random() < 0.3, neighbours=near, caption=caption,
+            slots=slots, kind=kind, turn=turn, join=join, mirror=rng.random() < 0.3, neighbours=near, caption=caption,
             text="" if rng.random() < recipe.drop_text else caption, corner=self.draw_corner(rng),
         )  # fmt: skip
 
@@ -105,6 +114,7 @@ class Scenes:
         """-> slots, words for the caption, the second thing's drawing or None."""
         recipe, uniform = self.recipe, rng.uniform
         low = 0.12 if kind in FLOORS else 0.0
+        vary = recipe.vary
         lot = rng.random()
         if lot < recipe.second:
             other = self.anything_but(rng, drawing)
@@ -120,7 +130,7 @@ class Scenes:
             half = uniform(0.36, 0.43) if count == 2 else uniform(0.26, 0.3)
             return [Slot(drawing, half, x, y) for x, y in spots], dict(count=count), None
         lot -= recipe.several
-        mirrored = rng.random() < 0.1
+        mirrored = rng.random() < 0.1 * vary
         if lot < recipe.placed:
             words = rng.choice(list(POSITIONS))
             x, y = POSITIONS[words]
@@ -133,7 +143,8 @@ class Scenes:
             half = uniform(0.26, 0.34) if small else uniform(0.8, 0.92)
             y = uniform(-0.05, 0.2) + low if small else uniform(-0.06, 0.06)
             return [Slot(drawing, half, x, y, mirrored)], dict(size=rng.choice(SMALL if small else BIG)), None
-        return [Slot(drawing, uniform(0.54, 0.7), x, uniform(-0.08, 0.1) + low, mirrored)], {}, None
+        half, x = 0.62 + vary * uniform(-0.08, 0.08), vary * x
+        return [Slot(drawing, half, x, 0.07 + vary * (low - 0.06 + uniform(-0.09, 0.09)), mirrored)], {}, None
 
     def choose_neighbours(self, rng, drawing, other, called, k):
         """k times (drawing, caption, seen), none of them drawn; where the second thing is `other`, sometimes one shows that."""
@@ -154,13 +165,10 @@ class Scenes:
         return seen + [(drawing, "", False)] * (k - len(seen))
 
     def rank(self, rng, drawing):
-        """Matches in a random order, weighted by family of styles."""
-        family = self.art.families[drawing]
-
-        def weight(index):
-            return self.recipe.same_family if self.art.families[index] == family else 1.0
-
-        return sorted(self.neighbours.matches[drawing], key=lambda index: -rng.random() ** (1 / weight(index)))
+        """Matches in a random order, those that look like the drawing more likely first (Efraimidis and Spirakis, 2006)."""
+        matches, distances = self.neighbours.matches[drawing], self.neighbours.distances[drawing]
+        keys = [rng.expovariate(1.0) * (far / distances[0]) ** self.recipe.alike for far in distances]
+        return [index for _, index in sorted(zip(keys, matches))]
 
     def anything_but(self, rng, *drawings):
         """A drawing of another entity than these."""
@@ -196,10 +204,13 @@ class Scenes:
         count, k = len(samples), len(samples[0]["neighbours"])
         near = [(sample["slots"][0].drawing, index) for sample in samples for index, _, _ in sample["neighbours"]]
         own = torch.tensor([self.art.entities[drawing] == self.art.entities[index] for drawing, index in near])
-        pictures = on_white(self.art.take([index for _, index in near]))
+        pictures = on_white(self.take([index for _, index in near], [sample["join"] for sample in samples for _ in range(k)]))
         pictures = turn_hues(pictures, turns.repeat_interleave(k) * own)
+        chimeras = [i for i in range(count * k) if samples[i // k]["join"]]
+        if chimeras:
+            pictures[chimeras] = redrawn(pictures[chimeras], noise)
         flipped = mirror.repeat_interleave(k)[:, None, None, None]
-        pictures = jitter(torch.where(flipped, pictures.flip(3), pictures), noise)
+        pictures = jitter(torch.where(flipped, pictures.flip(3), pictures), self.recipe.jittered, noise)
         return dict(
             neighbours=(pictures / 127.5 - 1).unflatten(0, (count, k)),
             neighbour_ids=torch.tensor([
@@ -207,6 +218,15 @@ class Scenes:
             ]),
             keep=torch.tensor([[seen for _, _, seen in sample["neighbours"]] for sample in samples]),
         )
+
+    def take(self, indices, joins):
+        """Drawings as float [n, 4, S, S] in [0, 255], those with a join joined."""
+        art = self.art.take(indices)
+        rows = [i for i, join in enumerate(joins) if join]
+        if rows:
+            found = [joins[i] for i in rows]
+            art[rows] = joined(art[rows], self.art.take([join.drawing for join in found]), found)
+        return art
 
     def draw_backgrounds(self, samples, noise):
         kinds_ = torch.tensor([self.kinds.index(sample["kind"]) for sample in samples])
@@ -221,7 +241,13 @@ class Scenes:
     def draw(self, x, slots, turns, mirror, samples):
         """x [n, 3, S, S] in [0, 255] with one drawing over each; `samples`: what each shows. -> those, and the drawings' alpha."""
         indices = torch.tensor([slot.drawing for slot in slots])
-        left, top, right, bottom = self.art.boxes[indices].T
+        boxes = self.art.boxes[indices]
+        joins = [sample["join"] if slot.drawing == sample["slots"][0].drawing else None for slot, sample in zip(slots, samples)]
+        rows = [i for i, join in enumerate(joins) if join]
+        if rows:
+            others = self.art.boxes[[joins[i].drawing for i in rows]]
+            boxes[rows] = torch.cat([torch.minimum(boxes[rows], others)[:, :2], torch.maximum(boxes[rows], others)[:, 2:]], 1)
+        left, top, right, bottom = boxes.T
         half = torch.maximum(right - left, bottom - top) / 2
         scale = half / torch.tensor([slot.half for slot in slots])
         flip = torch.where(mirror ^ torch.tensor([slot.mirrored for slot in slots]), -1.0, 1.0)
@@ -238,7 +264,7 @@ class Scenes:
         theta[:, :, 2] += (theta[:, :, :2] @ middle[..., None])[..., 0]
         theta[:, :, :2] *= share
         where = F.affine_grid(theta, (len(slots), 4, *x.shape[2:]), align_corners=False)
-        art = self.art.take(indices)
+        art = self.take(indices.tolist(), joins)
         fine, coarse = (F.grid_sample(premultiplied(level), where, align_corners=False) for level in (art, halved(art)))
         # Drawings much smaller than their pixels are sampled from a smaller copy: fewer jagged edges.
         small = (scale * self.art.size / self.size > 1.6)[:, None, None, None]
@@ -295,9 +321,9 @@ def turn_hues(pictures, turns):
     return pictures
 
 
-def jitter(pictures, noise):
-    """Half of the pictures on white, in [0, 255], a little smaller or larger and moved; the others as they are."""
-    rows = (torch.rand(len(pictures), generator=noise) < 0.5).nonzero()[:, 0]
+def jitter(pictures, share, noise):
+    """A share of the pictures on white, in [0, 255], a little smaller or larger and moved; the others as they are."""
+    rows = (torch.rand(len(pictures), generator=noise) < share).nonzero()[:, 0]
     if not len(rows):
         return pictures
     scale = 1 / (0.8 + 0.25 * torch.rand(len(rows), generator=noise))

@@ -48,7 +48,7 @@ class Sheet:
             caption = scene_caption(name, kind, random.Random(1))
             count = 2 if self.shows else 0
             samples.append(dict(
-                slots=[Slot(drawing, 0.62, 0.0, 0.1)], kind=kind, turn=0.0, mirror=False, caption=caption, text=caption,
+                slots=[Slot(drawing, 0.62, 0.0, 0.07)], kind=kind, turn=0.0, join=None, mirror=False, caption=caption, text=caption,
                 neighbours=self.scenes.choose_neighbours(rng, drawing, None, name, count),
                 corner=self.scenes.draw_corner(rng),
             ))  # fmt: skip

@@ -69,7 +69,9 @@ def main():
     if options.start and not checkpoint.exists():
         start = options.start / "model.safetensors"
         taken = take_over(model, read_safetensors(start))
-        plan["start"] = dict(sha256=hashlib.sha256(start.read_bytes()).hexdigest(), tensors=taken)
+        if options.align:
+            model.align()
+        plan["start"] = dict(sha256=hashlib.sha256(start.read_bytes()).hexdigest(), tensors=taken, aligned=options.align)
         print(f"begins with {taken} of {len(model.state_dict())} tensors of {start}", flush=True)
     model = model.to(device, memory_format=torch.channels_last)
     average = copy.deepcopy(model).eval().requires_grad_(False)
@@ -211,6 +213,7 @@ def parse_options():
     parser.add_argument("config", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint.pt, log.jsonl and sheets")
     parser.add_argument("--start", type=Path, help="folder of weights to begin with, as far as their tensors fit; the checkpoint keeps their SHA-256")
+    parser.add_argument("--align", action="store_true", help="with --start: attention's positions are set anew (`Attention.align`)")
     parser.add_argument("--steps", type=int, help="in all, earlier runs included; the rate falls over the last of them")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
