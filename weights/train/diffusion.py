@@ -10,10 +10,10 @@ from tokenizer import END
 MOST_WEIGHT = 5.0
 
 
-def draw_levels(count, generator):
-    """count values of t in (0, 1), spread evenly over the density min(1, MOST_WEIGHT * sigma(t)^2)."""
+def draw_levels(count, generator, most=MOST_WEIGHT):
+    """count values of t in (0, 1), spread evenly over the density min(1, most * sigma(t)^2)."""
     t = (torch.arange(4096) + 0.5) / 4096
-    density = (MOST_WEIGHT * cosine(t)[1] ** 2).clamp(max=1)
+    density = (most * cosine(t)[1] ** 2).clamp(max=1)
     total = density.cumsum(0) / density.sum()
     at = (torch.arange(count) + torch.rand(count, generator=generator)) / count
     levels = t[torch.searchsorted(total, at).clamp(max=4095)] + (torch.rand(count, generator=generator) - 0.5) / 4096

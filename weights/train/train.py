@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from art import read_art
-from diffusion import add_noise, draw_levels, loss, noised_low
+from diffusion import MOST_WEIGHT, add_noise, draw_levels, loss, noised_low
 from muon import Muon
 from reimagen import Config, ReImagen, around_low
 from scenes import Recipe, Scenes
@@ -31,15 +31,15 @@ LOG_EVERY = 50
 class Batches(Dataset):
     """Batch number i with its noise; it follows from the seed and i alone, so that a run can go on anywhere."""
 
-    def __init__(self, scenes, size, low=None):
-        """`low`: a stage's `factor` and `most_noise`, or None."""
-        self.scenes, self.size, self.low = scenes, size, low
+    def __init__(self, scenes, plan):
+        self.scenes, self.size, self.low = scenes, plan["batch"], plan.get("low")
+        self.most_weight = plan.get("most_weight", MOST_WEIGHT)
 
     def __getitem__(self, step):
         torch.set_num_threads(1)
         batch = self.scenes.batch(step, self.size)
         generator = torch.Generator().manual_seed(self.scenes.seed * 1_000_003 + step)
-        batch["t"] = draw_levels(self.size, generator)
+        batch["t"] = draw_levels(self.size, generator, self.most_weight)
         batch["noise"] = torch.randn(batch["x"].shape, generator=generator)
         del batch["samples"]
         if self.low:
@@ -113,7 +113,7 @@ def main():
 
     step_loss = torch.compile(loss_of) if options.compile else loss_of
     loader = DataLoader(
-        Batches(scenes, plan["batch"], low), batch_size=None, sampler=range(state["step"], plan["steps"]),
+        Batches(scenes, plan), batch_size=None, sampler=range(state["step"], plan["steps"]),
         num_workers=options.workers, prefetch_factor=2 if options.workers else None, pin_memory=device.type == "cuda",
     )  # fmt: skip
     log = (options.out / "log.jsonl").open("a", buffering=1)
