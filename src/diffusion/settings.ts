@@ -15,12 +15,15 @@ export interface SamplingSettings extends SamplerOptions {
 /** Settings as a user writes them: whatever is missing takes its default, also within guidance. */
 export type PartialSettings = Partial<Omit<SamplingSettings, "guidance">> & { guidance?: Partial<GuidanceSettings> };
 
-/** The shipped model's recipe: 20 steps of DPM-Solver++(2M), x0 clipped to [-1, 1], balanced interleaved guidance of weight 3. */
+/**
+ * The shipped model's recipe: 20 steps of DPM-Solver++(2M), x0 clipped to [-1, 1], interleaved guidance that weighs neighbours twice as much as the text: held-out
+ * things are then named more often, and scenes suffer nothing.
+ */
 export const defaultSettings: SamplingSettings = {
   sampler: "dpm-solver++",
   steps: 20,
   thresholding: { kind: "static", range: 1 },
-  guidance: { mode: "interleaved", choice: "periodic", eta: 0.5, gammaP: 3, gammaN: 3 },
+  guidance: { mode: "interleaved", choice: "periodic", eta: 0.5, gammaP: 3, gammaN: 6 },
   seed: 0,
 };
 

@@ -17,7 +17,7 @@ class Settings:
     mode: str = "interleaved"  # interleaved, entangled, text-only or none; without neighbours never by them
     eta: float = 0.5  # share of text-enhanced steps
     gamma_p: float = 3.0
-    gamma_n: float = 3.0
+    gamma_n: float = 6.0
 
 
 def levels_of(steps):

@@ -52,6 +52,9 @@ export const defaults: Readonly<Record<PipelineClass, { gamma: number; steps: nu
   IFSuperResolutionPipeline: { gamma: 4, steps: 50, noiseLevel: 250 },
 };
 
+/** Weight of neighbours: half of that of models which were trained to look at them. */
+export const neighborGamma = 3;
+
 /** Used where a folder names a sampler that we have not. */
 const substitute: Sampler = "dpm-solver++";
 

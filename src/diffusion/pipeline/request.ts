@@ -12,7 +12,7 @@ import type { DiscreteSchedule } from "../schedule.ts";
 import type { SchedulerConfig } from "../scheduler-config.ts";
 import { type SamplingSettings, samplingSettings } from "../settings.ts";
 import type { StepCoefficients } from "../step.ts";
-import { defaults, type PipelineDefinition } from "./definition.ts";
+import { defaults, neighborGamma, type PipelineDefinition } from "./definition.ts";
 import type { Storage } from "./memory.ts";
 import { decideNeighbors, neighborTime } from "./neighbors.ts";
 import type { UnetShape } from "./unet-model.ts";
@@ -41,7 +41,10 @@ export interface PipelineRequest {
    * itself see the neighbours' keys and values beside their own, in one softmax (see `neighborLevels`). For an upscaler's first stage, not for itself.
    */
   readonly neighbors?: readonly NeighborPicture[];
-  /** As a model takes it that was trained with neighbours. Default with neighbours: interleaved, as `defaultSettings` has it; without: text-only. `gammaP` is `gamma`, unless given. */
+  /**
+   * As a model takes it that was trained with neighbours. Default with neighbours: interleaved, as `defaultSettings` has it, but `gammaN` 3; without: text-only.
+   * `gammaP` is `gamma`, unless given.
+   */
   readonly guidance?: Partial<GuidanceSettings>;
   /** Noise that is laid on neighbours: sigma in [0, 1], of which the nearest that the noise schedule has is taken. Default 0.1. */
   readonly neighborNoise?: number;
@@ -126,7 +129,12 @@ function settingsOf(
     steps: steps ?? usual.steps,
     ...(etaDdim !== undefined && { etaDdim }),
     thresholding,
-    guidance: { ...guidance, mode, gammaP: guidance?.gammaP ?? gamma ?? usual.gamma },
+    guidance: {
+      ...guidance,
+      mode,
+      gammaP: guidance?.gammaP ?? gamma ?? usual.gamma,
+      gammaN: guidance?.gammaN ?? neighborGamma,
+    },
     seed,
   });
 }

@@ -58,7 +58,7 @@ export const samplingOptions = (): Option[] => [
     guidance.eta,
   ),
   number("--gamma-p <x>", "weight of the text; 1 is none", real).default(guidance.gammaP),
-  number("--gamma-n <x>", "weight of the neighbours; 1 is none", real).default(guidance.gammaN),
+  number("--gamma-n <x>", "weight of the neighbours; 1 is none (public models: 3)", real).default(guidance.gammaN),
   choice("--threshold <kind>", "how estimates are kept in range", ["none", "static", "dynamic"]).default("static"),
   number("--threshold-range <x>", "static: clip to [-x, x]", real).default(1),
   number("--threshold-quantile <x>", "dynamic: quantile of the values", real).default(0.995),
