@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 BENDS = 3  # knots of a bend across the picture
 MOST_STRETCH = 0.08  # of width and height, each for itself
-MOST_BEND = 0.07  # standard deviation of the knots' moves, shares of half the picture
+MOST_BEND = 0.07  # greatest standard deviation of the knots' moves, shares of half the picture
 MOST_LIGHT = 0.15  # contrast, and as much of the whole range in brightness
 
 

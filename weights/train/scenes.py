@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from art import on_white
 from backgrounds import COLORS, FLOORS, SCENES, draw_background
-from chimeras import draw_join, joined, redrawn
 from captions import BIG, POSITIONS, SMALL, invented_name, kinds, neighbour_caption, scene_caption
+from chimeras import draw_join, joined, redrawn
 from retrieval import find_neighbours
 
 NEIGHBOUR_TEXT_LENGTH = 14
