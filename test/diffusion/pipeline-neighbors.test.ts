@@ -139,7 +139,13 @@ describe("Stable Diffusion", () => {
       const two = await pipeline.generate({ ...quick, ...request, pictures: 2 });
       const second = await pipeline.generate({ ...quick, ...request, seed: quick.seed + 1 });
       expect(second.pictures[0]!.pixels).toEqual(two.pictures[1]!.pixels);
-      expect(second.settings.guidance).toMatchObject({ mode: "interleaved", choice: "random", eta: 0.5, gammaP: 7.5 });
+      expect(second.settings.guidance).toMatchObject({
+        mode: "interleaved",
+        choice: "random",
+        eta: 0.5,
+        gammaP: 7.5,
+        gammaN: 3,
+      });
     });
   });
 
