@@ -23,7 +23,7 @@ from tokenizer import Tokenizer, words as spelled
 
 HERE = Path(__file__).parent
 TOKENIZER = HERE / "../emoji-64/tokenizer.json"
-INVENTED = 0.35  # share of pairs whose thing has another name
+INVENTED = 0.5  # share of pairs whose thing has another name
 
 
 @dataclass
@@ -147,10 +147,11 @@ class Pairs:
         for name, drawing in zip(names, drawings):
             known = rng.random() >= INVENTED
             called = name if known else self.invent(rng)
-            tags = self.art.tags[drawing]
-            prompts.append(self.prompt(rng, called, tags if known else ()))
-            some = rng.sample(tags, rng.randint(0, len(tags))) if known or rng.random() < 0.5 else ()
-            words.append(entry_text(called, some) if rng.random() < 0.8 else neighbour_caption(called, rng))
+            # As of a new thing, the tags may be words that training says nothing of.
+            tags = self.art.tags[drawing] if known or rng.random() < 0.5 else rng.sample(self.words, rng.randint(1, 8))
+            some = rng.sample(tags, rng.randint(0, len(tags))) if rng.random() < 0.8 else []
+            prompts.append(self.prompt(rng, called, tags if known else some))
+            words.append(entry_text(called, some) if some or rng.random() < 0.5 else neighbour_caption(called, rng))
             named.append(known)
         return dict(
             x=augmented(self.art, drawings, noise),
@@ -164,7 +165,7 @@ class Pairs:
         return " ".join(rng.sample(self.words, rng.choice((1, 1, 2))))
 
     def prompt(self, rng, name, tags):
-        if tags and rng.random() < 0.15:
+        if tags and rng.random() < 0.2:
             name = " ".join(rng.sample(tags, min(len(tags), rng.choice((1, 1, 2)))))
         lot, more = rng.random(), {}
         if lot < 0.15:
