@@ -15,7 +15,7 @@ import torch
 from art import read_art
 from captions import kinds, scene_caption
 from reimagen import Config, ReImagen
-from retrieval import Bm25, distance, document_terms, folded, subject_terms
+from retrieval import Bm25, distance, document_terms, find_neighbours, folded, subject_terms
 from scenes import Recipe, Scenes
 from tokenizer import UNKNOWN, Tokenizer
 from train import take_over
@@ -31,6 +31,7 @@ def main():
     check_second_list(art)
     check_ranking(art)
     check_pairs(art, scenes, count)
+    check_tails(art, scenes)
     check_chimeras(art)
     check_batches(scenes)
     check_words(scenes)
@@ -87,6 +88,18 @@ def check_pairs(art, scenes, count):
         f"samples without neighbours {without / count:.1%}, without text {text / count:.1%}"
     )
     assert 0.08 < without / count < 0.13 and 0.09 < text / count < 0.11 and 0.01 < wrong / seen < 0.06
+
+
+def check_tails(art, scenes):
+    """The filters drop the shares of pairs that the recipe names, and with shares of 0 none."""
+    filtered, all_ = scenes.neighbours, find_neighbours(art, scenes.names, (0, 0))
+    for i, matches in enumerate(all_.matches):
+        assert set(filtered.matches[i]) <= set(matches), "a filter found a pair"
+    kept, pairs = (sum(map(len, found.matches)) for found in (filtered, all_))
+    # Names that differ in number alone crowd some pairs out of the ranking.
+    assert 0.97 < pairs / sum(len(art.of_entity[name]) * (len(art.of_entity[name]) - 1) for name in scenes.names) <= 1, "pairs are missing"
+    assert abs(1 - kept / pairs - sum(scenes.recipe.tails)) < 0.005, "the filters drop another share than they should"
+    print(f"tails: of {pairs} pairs the filters drop {1 - kept / pairs:.1%}; with shares of 0 none")
 
 
 def check_chimeras(art):

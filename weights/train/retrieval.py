@@ -23,8 +23,6 @@ PREPOSITIONS = set(
 # How far down the ranking to look, and how many of the nearest other entities are kept as wrong neighbours.
 DEPTH, WRONG = 64, 8
 DESCRIPTOR_SIDE = 16
-# Of the distances between two drawings of one entity, the share that is too near (nearly the same artwork) and too far.
-NEAR_TAIL, FAR_TAIL = 0.06, 0.04
 
 
 @dataclass
@@ -40,12 +38,15 @@ class Neighbours:
     descriptors: np.ndarray
 
 
-def find_neighbours(art, names):
-    """BM25 by the entity's name for every drawing of the entities `names`, over those drawings alone."""
+def find_neighbours(art, names, tails):
+    """BM25 by the entity's name for every drawing of the entities `names`, over those drawings alone.
+
+    tails: of the distances between two drawings of one entity, the shares that are too near (nearly the same artwork) and too far.
+    """
     visible = [i for name in names for i in art.of_entity[name]]
     ranking = Bm25([document_terms(art.entities[i], art.tags[i]) for i in visible])
     descriptors = describe(art)
-    near, far = tails(art, descriptors)
+    near, far = bounds(art, descriptors, *tails)
     matches, distances, wrong = ([[] for _ in art.entities] for _ in range(3))
     for name in names:
         found = [visible[hit] for hit in ranking.search(subject_terms(name), DEPTH)]
@@ -145,12 +146,14 @@ def distance(descriptors, i, j):
     return float(np.sqrt(np.mean((descriptors[i] - descriptors[j]) ** 2)))
 
 
-def tails(art, descriptors):
-    """The distances below which a pair is nearly one artwork and above which it hardly shows one thing."""
+def bounds(art, descriptors, too_near, too_far):
+    """The distances below which a pair is nearly one artwork and above which it hardly shows one thing; a share of 0 bounds nothing."""
     found = [
         distance(descriptors, i, j)
         for name in art.trained
         for n, i in enumerate(art.of_entity[name])
         for j in art.of_entity[name][:n]
     ]
-    return float(np.quantile(found, NEAR_TAIL)), float(np.quantile(found, 1 - FAR_TAIL))
+    near = float(np.quantile(found, too_near)) if too_near else -math.inf
+    far = float(np.quantile(found, 1 - too_far)) if too_far else math.inf
+    return near, far

@@ -15,6 +15,7 @@ from retrieval import find_neighbours
 
 NEIGHBOUR_TEXT_LENGTH = 14
 SLOTS = 3  # at most so many drawings in a scene
+SAME = 1e-3  # what is nearer than this (`retrieval.distance`) is as good as the same picture
 CROP_GRID = 8  # pieces begin where low-resolution pixels do
 
 
@@ -31,6 +32,7 @@ class Recipe:
     recolored: float = 0.6  # of those, so many with all hues turned
     wrong: float = 0.05  # a neighbour shows something else
     chimeras: float = 0.0  # the thing is a chimera with an invented name, and so are its neighbours
+    tails: tuple = (0.06, 0.04)  # of the pairs that show one thing, the nearest and the farthest that are not used (`retrieval.find_neighbours`)
     alike: float = 1.0  # the weight of a neighbour falls with this power of its distance from the drawing (`retrieval.distance`)
     vary: float = 1.0  # how much size and place of a thing vary where the caption says nothing of them; 0: always the same
     jittered: float = 0.5  # neighbours moved and scaled a little
@@ -61,7 +63,7 @@ class Scenes:
         self.art, self.tokenizer, self.text_length, self.seed = art, tokenizer, text_length, seed
         self.recipe = recipe or Recipe()
         self.names = art.trained if names is None else names
-        self.neighbours = find_neighbours(art, self.names) if self.recipe.counts else None
+        self.neighbours = find_neighbours(art, self.names, self.recipe.tails) if self.recipe.counts else None
         self.kinds = kinds()
         rng = np.random.default_rng(3)
         self.backgrounds = torch.stack([
@@ -167,7 +169,7 @@ class Scenes:
     def rank(self, rng, drawing):
         """Matches in a random order, those that look like the drawing more likely first (Efraimidis and Spirakis, 2006)."""
         matches, distances = self.neighbours.matches[drawing], self.neighbours.distances[drawing]
-        keys = [rng.expovariate(1.0) * (far / distances[0]) ** self.recipe.alike for far in distances]
+        keys = [rng.expovariate(1.0) * (max(far, SAME) / SAME) ** self.recipe.alike for far in distances]
         return [index for _, index in sorted(zip(keys, matches))]
 
     def anything_but(self, rng, *drawings):
