@@ -13,6 +13,7 @@ SHEETS = {
     "neighbours.png": ["no neighbours", "k = 1", "k = 2", "k = 3", "k = 2, learned retrieval", "real scenes"],
     "eta.png": ["k = 2, eta 0.1", "k = 2, eta 0.4", "k = 2", "k = 2, eta 0.6", "k = 2, eta 1"],
     "guidance.png": ["k = 2", "k = 2, entangled"],
+    "filters.png": ["k = 2", "k = 2, trained without the tails' filter"],
     "wrong.png": ["k = 2", "k = 2, foreign database", "k = 2, wrong neighbours"],
     "two-things.png": ["two things, no neighbours", "two things, k = 2 by the prompt", "two things, one neighbour each", "real scenes, two things"],
 }
