@@ -28,7 +28,12 @@ export async function headlessBrowser(): Promise<BrowserLaunch> {
     executablePath: join(folder, "chromium"),
     // Containers usually lack the user namespaces that the sandbox needs; the browser sees nothing but our own pages.
     args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", ...canvasFlags],
-    env: { ...(process.env as Record<string, string>), LD_LIBRARY_PATH: libraryPath },
+    // The page itself would look for a driver among the system's, of which a clean machine has none.
+    env: {
+      ...(process.env as Record<string, string>),
+      LD_LIBRARY_PATH: libraryPath,
+      VK_DRIVER_FILES: join(folder, "vk_swiftshader_icd.json"),
+    },
   };
 }
 
